@@ -1,0 +1,42 @@
+/** `npm run bench -- NAME [--json FILE] [--rounds N]`: measures one module against what a user would run instead. */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { Row } from './harness.ts';
+import { table } from './table.ts';
+
+/** A benchmark yields its rows; the row named after the module is ours. */
+export type Benchmark = (options: { rounds: number; progress(text: string): void }) => Promise<Row[]>;
+
+const benchmarks: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
+  'redis-client': () => import('./redis-client.ts'),
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'string' }, rounds: { type: 'string', default: '5' } },
+});
+const [name] = positionals;
+const load = name === undefined ? undefined : benchmarks[name];
+const rounds = Number(values.rounds);
+if (
+  name === undefined ||
+  load === undefined ||
+  positionals.length !== 1 ||
+  !Number.isInteger(rounds) ||
+  rounds < 1
+) {
+  console.error(
+    `usage: npm run bench -- NAME [--json FILE] [--rounds N]\nNAME is one of: ${Object.keys(benchmarks).join(', ')}; N is 1 or more.`,
+  );
+  process.exit(2);
+}
+
+const { benchmark } = await load();
+const rows = await benchmark({
+  rounds,
+  progress: (text) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`),
+});
+if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+console.log(table(rows));
+if (values.json !== undefined)
+  writeFileSync(values.json, `${JSON.stringify({ bench: name, rows }, null, 2)}\n`);
