@@ -1,0 +1,29 @@
+export type { Clock } from './clock.ts';
+export { sleep, systemClock } from './clock.ts';
+export type { Component, ComponentHealth } from './component.ts';
+export type {
+  DesiredDocument,
+  Edge,
+  EdgeIdentity,
+  EdgeMessage,
+  EdgeState,
+  EdgeStatus,
+  JsonObject,
+  JsonValue,
+  MethodHandler,
+  MethodReply,
+  MethodRequest,
+} from './edge/edge.ts';
+export type { ErrorCode, Mistake, SuiteErrorOptions } from './errors.ts';
+export { ConfigError, ERROR_CODES, errorText, SuiteError } from './errors.ts';
+export type { Log, LogFields, LogLevel } from './log.ts';
+export { createLog } from './log.ts';
+export type { Counter, Gauge, Histogram, Labels, Metrics } from './metrics.ts';
+export { createMetrics } from './metrics.ts';
+export type { ModuleContext, ModuleDefinition, Part } from './module.ts';
+export { redactText } from './redact.ts';
+export type { Backoff, RetryOptions, Schedule } from './retry.ts';
+export { deadline, exponential, retry } from './retry.ts';
+export { runModule } from './run-module.ts';
+export type { Declaration, Field, Fields, SettingsOf } from './settings.ts';
+export { choice, custom, FieldProblem, flag, integer, list, number, text } from './settings.ts';
