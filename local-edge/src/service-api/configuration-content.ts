@@ -1,0 +1,35 @@
+import { EdgeError } from '../errors.ts';
+import type { ConfigurationContent, Hub, JsonObject, JsonValue } from '../hub/hub-api.ts';
+import { isObject } from '../hub/twin-merge.ts';
+import { ServiceError } from './replies.ts';
+
+function invalid(finding: string): ServiceError {
+  return new ServiceError(
+    400,
+    'InvalidConfigurationContent',
+    `The content provided for configuration is invalid. Please check and try again. ${finding}`,
+  );
+}
+
+/** The part of a body that deploys to an edge device; other top keys are ignored, as IoT Hub does. */
+export function readContent(body: JsonObject): ConfigurationContent {
+  const modulesContent = body['modulesContent'];
+  if (!isObject(modulesContent)) throw invalid('modulesContent must be a JSON object.');
+  const checked: Record<string, Record<string, JsonValue>> = {};
+  for (const [moduleId, content] of Object.entries(modulesContent)) {
+    if (!isObject(content)) throw invalid(`modulesContent.${moduleId} must be a JSON object.`);
+    checked[moduleId] = content;
+  }
+  return { modulesContent: checked };
+}
+
+/** Hands a deployment to the hub; its findings reach the client behind IoT Hub's own text. */
+export async function applyContent(hub: Hub, body: JsonObject): Promise<void> {
+  const content = readContent(body);
+  try {
+    await hub.applyConfiguration(content);
+  } catch (error) {
+    if (error instanceof EdgeError && error.code === 'INVALID_CONFIGURATION') throw invalid(error.message);
+    throw error;
+  }
+}

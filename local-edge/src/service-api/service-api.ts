@@ -1,0 +1,108 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Server } from 'node:https';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+import { EdgeError } from '../errors.ts';
+import type { Hub } from '../hub/hub-api.ts';
+import type { ServiceDispatcher } from './dispatch.ts';
+import { createDispatcher } from './dispatch.ts';
+
+export interface ServiceApiOptions {
+  readonly hub: Hub;
+  /** Base64 key of the policy `iothubowner`. */
+  readonly policyKey: string;
+  readonly certificates: { readonly key: string | Buffer; readonly cert: string | Buffer };
+  /** Wanted port; a free one is taken when it is in use. 0 asks for a free one. */
+  readonly port: number;
+  readonly host: string;
+  /** File for the device twin and the configurations; without it they are kept in memory. */
+  readonly stateFile?: string;
+  /** Method calls between modules come to the same port and path; `x-ms-edge-moduleId` marks them. */
+  readonly edgeHubHandler?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+  /** WebSocket upgrades with the subprotocol `mqtt`. */
+  readonly edgeHubUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly log: (message: string) => void;
+  readonly now?: () => number;
+}
+
+export interface ServiceApi {
+  /** The port that it listens on; 0 before `start`. */
+  readonly port: number;
+  start(): Promise<void>;
+  /** Listens on one more port with the same state (443); false when it is taken or not allowed. */
+  listenAlso(port: number): Promise<boolean>;
+  stop(): Promise<void>;
+}
+
+function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+function serverOf(options: ServiceApiOptions, dispatcher: ServiceDispatcher): Server {
+  const { key, cert } = options.certificates;
+  // Idle connections outlive the pause between two calls of a client, whose pooled socket would break otherwise.
+  const server = createServer({ key, cert, minVersion: 'TLSv1.2', keepAliveTimeout: 120_000 });
+  server.on('request', dispatcher.request);
+  server.on('upgrade', dispatcher.upgrade);
+  server.on('tlsClientError', (error) => {
+    options.log(`service API: a client failed the TLS handshake: ${error.message}`);
+  });
+  return server;
+}
+
+/** The REST side of IoT Hub on loopback, for unmodified service clients. */
+export function createServiceApi(options: ServiceApiOptions): ServiceApi {
+  const dispatcher = createDispatcher(options);
+  const servers: Server[] = [];
+  let port = 0;
+  return {
+    get port() {
+      return port;
+    },
+    async start() {
+      if (servers.length > 0) throw new EdgeError('INTERNAL', 'the service API is started already');
+      const server = serverOf(options, dispatcher);
+      servers.push(server);
+      try {
+        port = await listen(server, options.port, options.host);
+      } catch (error) {
+        if (errorCode(error) !== 'EADDRINUSE') throw error;
+        port = await listen(server, 0, options.host);
+        options.log(`service API: port ${options.port} is in use, listening on ${port} instead`);
+      }
+    },
+    async listenAlso(also) {
+      const server = serverOf(options, dispatcher);
+      try {
+        await listen(server, also, options.host);
+      } catch (error) {
+        if (['EADDRINUSE', 'EACCES', 'EPERM'].includes(errorCode(error))) return false;
+        throw error;
+      }
+      servers.push(server);
+      return true;
+    },
+    async stop() {
+      await Promise.all(servers.splice(0).map(close));
+    },
+  };
+}
