@@ -22,6 +22,28 @@ export type { Counter, Gauge, Histogram, Labels, Metrics } from './metrics.ts';
 export { createMetrics } from './metrics.ts';
 export type { ModuleContext, ModuleDefinition, Part } from './module.ts';
 export { redactText } from './redact.ts';
+export type { RedisClient } from './redis-clients.ts';
+export type {
+  RedisConnectionOptions,
+  RedisState,
+  RedisStatus,
+} from './redis-connection.ts';
+export { RedisCallError, RedisConnection } from './redis-connection.ts';
+export type { Endpoint, EndpointResult } from './redis-endpoint.ts';
+export { formatEndpoint, formatPlace, parseEndpoint, parsePlace } from './redis-endpoint.ts';
+export { classifyRedisError, replyWord } from './redis-errors.ts';
+export type { RedisFacts } from './redis-facts.ts';
+export { durabilityWarnings, hasVersion } from './redis-facts.ts';
+export type { RedisScript } from './redis-script.ts';
+export { callScript, defineScript } from './redis-script.ts';
+export type { RedisPlace, RedisSettings, RedisTarget } from './redis-settings.ts';
+export {
+  checkRedis,
+  missingRedis,
+  redisFieldNames,
+  redisFields,
+  redisTarget,
+} from './redis-settings.ts';
 export type { Backoff, RetryOptions, Schedule } from './retry.ts';
 export { deadline, exponential, retry } from './retry.ts';
 export { runModule } from './run-module.ts';

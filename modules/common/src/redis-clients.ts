@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis';
-import type { RedisOptions } from 'ioredis';
+import type { ClusterOptions, RedisOptions } from 'ioredis';
 import { tlsOptions } from './redis-settings.ts';
 import type { RedisPlace, RedisTarget } from './redis-settings.ts';
 
@@ -19,7 +19,7 @@ export function createClient(
   name: string,
   knownNodes: readonly RedisPlace[],
 ): RedisClient {
-  const options: RedisOptions = {
+  const options = {
     ...(target.username === undefined ? {} : { username: target.username }),
     ...(target.password === undefined ? {} : { password: target.password }),
     ...(target.tls === undefined ? {} : { tls: tlsOptions(target.tls) }),
@@ -36,7 +36,7 @@ export function createClient(
     disableClientInfo: true,
     // AUTH is always permitted, HELLO is not: an ACL user with few commands can connect by the older protocol.
     protocol: 2,
-  };
+  } satisfies RedisOptions;
   if (target.mode === 'cluster') return createCluster(target, options, knownNodes);
   const never = (): null => null;
   if (target.mode === 'sentinel') {
@@ -56,7 +56,7 @@ export function createClient(
 
 function createCluster(
   target: RedisTarget,
-  options: RedisOptions,
+  options: NonNullable<ClusterOptions['redisOptions']> & { replyMapping?: never },
   knownNodes: readonly RedisPlace[],
 ): Cluster {
   const nodes = [target.place, ...knownNodes].map(({ host, port }) => ({ host, port }));
