@@ -145,6 +145,8 @@ export interface Hub {
   readonly faults: FaultSwitches;
   /** Checks the content; throws EdgeError INVALID_CONFIGURATION with one sentence per finding. Creates identities, sets desired sections, then notifies. */
   applyConfiguration(content: ConfigurationContent): Promise<void>;
+  /** Called after each applied configuration; what is listened for here (the agent) starts and stops modules. */
+  onConfiguration(listener: (content: ConfigurationContent) => void): () => void;
   /** Drops every edgeHub connection of a module (or of all): `fin` closes, `rst` resets. */
   drop(how: 'fin' | 'rst', moduleId?: string): void;
   /** Forgets all MQTT sessions, as an edgeHub without its storage does after a restart. */
