@@ -1,5 +1,6 @@
 import { EdgeError } from '../errors.ts';
 import type { ConfigurationContent, Hub, JsonObject, JsonValue } from '../hub/hub-api.ts';
+import { checkConfiguration } from '../hub/configuration.ts';
 import { isObject } from '../hub/twin-merge.ts';
 import { ServiceError } from './replies.ts';
 
@@ -23,13 +24,20 @@ export function readContent(body: JsonObject): ConfigurationContent {
   return { modulesContent: checked };
 }
 
+/** Checks a deployment that is not applied yet. */
+export function checkContent(body: JsonObject): void {
+  const { findings } = checkConfiguration(readContent(body), () => ({}));
+  if (findings.length > 0) throw invalid(findings.join(' '));
+}
+
 /** Hands a deployment to the hub; its findings reach the client behind IoT Hub's own text. */
 export async function applyContent(hub: Hub, body: JsonObject): Promise<void> {
   const content = readContent(body);
   try {
     await hub.applyConfiguration(content);
   } catch (error) {
-    if (error instanceof EdgeError && error.code === 'INVALID_CONFIGURATION') throw invalid(error.message);
+    if (error instanceof EdgeError && error.code === 'INVALID_CONFIGURATION')
+      throw invalid(error.message.replaceAll('\n', ' '));
     throw error;
   }
 }

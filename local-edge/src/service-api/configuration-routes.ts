@@ -1,5 +1,6 @@
 import type { Hub, JsonObject } from '../hub/hub-api.ts';
 import { applyContent } from './configuration-content.ts';
+import type { ConfigurationStore, StoredConfiguration } from './configuration-store.ts';
 import type { Configurations } from './configurations.ts';
 import { configurationEtag, readConfiguration } from './configurations.ts';
 import { requireDevice } from './lookup.ts';
@@ -8,7 +9,6 @@ import { ServiceError, notEmulated } from './replies.ts';
 import type { ServiceRequest } from './request.ts';
 import { badArgument, checkIfMatch, parameter, parseObject } from './request.ts';
 import type { Route } from './router.ts';
-import type { ServiceState, StoredConfiguration } from './service-state.ts';
 
 /** Ids as IoT Hub takes them: lower case. */
 const CONFIGURATION_ID = /^[a-z0-9\-:+%_#*?!(),=@$']{1,128}$/;
@@ -61,7 +61,11 @@ async function put(configurations: Configurations, request: ServiceRequest): Pro
 }
 
 /** Deployments: to the device itself, and at scale by target condition. */
-export function configurationRoutes(hub: Hub, configurations: Configurations, state: ServiceState): Route[] {
+export function configurationRoutes(
+  hub: Hub,
+  configurations: Configurations,
+  store: ConfigurationStore,
+): Route[] {
   return [
     {
       method: 'POST',
@@ -69,7 +73,7 @@ export function configurationRoutes(hub: Hub, configurations: Configurations, st
       handler: async (request) => {
         requireDevice(hub, request);
         await applyContent(hub, parseObject(request));
-        state.set({ applied: null });
+        store.set({ applied: null });
         return { status: 204 };
       },
     },

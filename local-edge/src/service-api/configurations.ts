@@ -1,9 +1,9 @@
 import type { Hub, JsonObject } from '../hub/hub-api.ts';
 import { isObject } from '../hub/twin-merge.ts';
-import { applyContent, readContent } from './configuration-content.ts';
+import { applyContent, checkContent } from './configuration-content.ts';
+import type { ConfigurationStore, StoredConfiguration } from './configuration-store.ts';
 import type { DeviceTwin } from './device-twin.ts';
 import { badArgument } from './request.ts';
-import type { ServiceState, StoredConfiguration } from './service-state.ts';
 import { isTargeted, parseTarget } from './target-condition.ts';
 import { twinView } from './views.ts';
 
@@ -31,7 +31,7 @@ export function readConfiguration(
   ) {
     throw badArgument('Layered deployments are not emulated: $edgeAgent needs its whole properties.desired');
   }
-  readContent(content);
+  checkContent(content);
   if (typeof targetCondition !== 'string') throw badArgument('targetCondition must be a string');
   if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0) {
     throw badArgument('priority must be a whole number from 0');
@@ -68,7 +68,11 @@ function mark(configuration: StoredConfiguration): string {
 }
 
 /** At-scale deployments for the one device: the highest priority wins, among equals the one made last. */
-export function createConfigurations(hub: Hub, device: DeviceTwin, state: ServiceState): Configurations {
+export function createConfigurations(
+  hub: Hub,
+  device: DeviceTwin,
+  store: ConfigurationStore,
+): Configurations {
   const targets = (configuration: StoredConfiguration): boolean =>
     isTargeted(parseTarget(configuration.targetCondition), twinView(hub, device.get()));
   const winnerOf = (all: readonly StoredConfiguration[]): StoredConfiguration | undefined =>
@@ -80,20 +84,20 @@ export function createConfigurations(hub: Hub, device: DeviceTwin, state: Servic
   const settle = async (all: readonly StoredConfiguration[]): Promise<void> => {
     const winner = winnerOf(all);
     // Without a deployment left the modules stay, as on a real device.
-    if (winner !== undefined && mark(winner) !== state.get().applied) {
+    if (winner !== undefined && mark(winner) !== store.get().applied) {
       await applyContent(hub, winner.content);
-      state.set({ configurations: all, applied: mark(winner) });
-    } else state.set({ configurations: all });
+      store.set({ configurations: all, applied: mark(winner) });
+    } else store.set({ configurations: all });
   };
   const others = (id: string): StoredConfiguration[] =>
-    state.get().configurations.filter((item) => item.id !== id);
+    store.get().configurations.filter((item) => item.id !== id);
   return {
-    list: () => state.get().configurations,
-    get: (id) => state.get().configurations.find((item) => item.id === id),
+    list: () => store.get().configurations,
+    get: (id) => store.get().configurations.find((item) => item.id === id),
     put: (configuration) => settle([...others(configuration.id), configuration]),
     remove: (id) => settle(others(id)),
-    reconcile: () => settle(state.get().configurations),
+    reconcile: () => settle(store.get().configurations),
     targets,
-    applied: (configuration) => state.get().applied === mark(configuration),
+    applied: (configuration) => store.get().applied === mark(configuration),
   };
 }

@@ -1,10 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
+import type { EdgeLog } from '../edge-log.ts';
+import { noLog } from '../edge-log.ts';
 import { authorize } from './authorization.ts';
 import { configurationRoutes } from './configuration-routes.ts';
+import { openConfigurationStore } from './configuration-store.ts';
 import { createConfigurations } from './configurations.ts';
-import { createDeviceTwin } from './device-twin.ts';
+import { openDeviceTwin } from './device-twin.ts';
 import { methodRoutes } from './method-routes.ts';
 import { queryRoutes } from './query-routes.ts';
 import { registryRoutes } from './registry-routes.ts';
@@ -14,7 +17,6 @@ import { readBody } from './request.ts';
 import type { Route } from './router.ts';
 import { createRouter } from './router.ts';
 import type { ServiceApiOptions } from './service-api.ts';
-import { openServiceState } from './service-state.ts';
 import { twinRoutes } from './twin-routes.ts';
 
 export const POLICY_NAME = 'iothubowner';
@@ -33,23 +35,14 @@ const NOT_EMULATED: readonly (readonly [pattern: string, what: string])[] = [
 
 function routesOf(options: ServiceApiOptions): Route[] {
   const { hub } = options;
-  const state = openServiceState(options.stateFile);
-  const device = createDeviceTwin(
-    () => state.get().deviceTwin,
-    (deviceTwin) => {
-      state.set({ deviceTwin });
-      // Other tags may make the device the target of another deployment.
-      configurations.reconcile().catch((error: unknown) => {
-        options.log(`service API: applying a configuration failed: ${String(error)}`);
-      });
-    },
-  );
-  const configurations = createConfigurations(hub, device, state);
+  const store = openConfigurationStore(options.stateDir);
+  const device = openDeviceTwin(options.stateDir, hub.deviceId, options.now ?? Date.now);
+  const configurations = createConfigurations(hub, device, store);
   return [
     ...methodRoutes(hub),
-    ...twinRoutes(hub, device),
+    ...twinRoutes(hub, device, () => configurations.reconcile()),
     ...queryRoutes(hub, device),
-    ...configurationRoutes(hub, configurations, state),
+    ...configurationRoutes(hub, configurations, store),
     ...registryRoutes(hub),
     ...NOT_EMULATED.map(([pattern, what]) => ({
       method: 'ANY',
@@ -66,9 +59,10 @@ function header(request: IncomingMessage, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-function failureReply(error: unknown, log: (message: string) => void): Reply {
+function failureReply(error: unknown, log: EdgeLog): Reply {
   if (error instanceof ServiceError) return errorReply(error);
   log(
+    'error',
     `service API: a request failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
   );
   return errorReply(new ServiceError(500, 'ServerError', 'An internal error of the local edge, see its log'));
@@ -76,7 +70,7 @@ function failureReply(error: unknown, log: (message: string) => void): Reply {
 
 /** Sends requests to edgeHub or to the routes of IoT Hub, and turns every failure into IoT Hub's error bodies. */
 export function createDispatcher(options: ServiceApiOptions): ServiceDispatcher {
-  const { hub, log } = options;
+  const { hub, log = noLog } = options;
   const match = createRouter(routesOf(options));
   const policy = { hostName: hub.hostName, name: POLICY_NAME, key: options.policyKey };
   const now = options.now ?? Date.now;
@@ -90,7 +84,7 @@ export function createDispatcher(options: ServiceApiOptions): ServiceDispatcher 
     const body = await readBody(request);
     const authorization = authorize(header(request, 'authorization'), policy, path, now());
     if (!authorization.ok) {
-      log(`service API: ${method} ${path} is refused: ${authorization.reason}`);
+      log('warn', `service API: ${method} ${path} is refused: ${authorization.reason}`);
       throw new ServiceError(401, 'IotHubUnauthorizedAccess', 'Unauthorized');
     }
     if (!new URLSearchParams(queryAt < 0 ? '' : url.slice(queryAt)).get('api-version')) {

@@ -4,6 +4,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
+import type { EdgeLog } from '../edge-log.ts';
 import { EdgeError } from '../errors.ts';
 import type { Hub } from '../hub/hub-api.ts';
 import type { ServiceDispatcher } from './dispatch.ts';
@@ -17,13 +18,13 @@ export interface ServiceApiOptions {
   /** Wanted port; a free one is taken when it is in use. 0 asks for a free one. */
   readonly port: number;
   readonly host: string;
-  /** File for the device twin and the configurations; without it they are kept in memory. */
-  readonly stateFile?: string;
+  /** Where the device twin and the configurations are kept. */
+  readonly stateDir: string;
   /** Method calls between modules come to the same port and path; `x-ms-edge-moduleId` marks them. */
   readonly edgeHubHandler?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
   /** WebSocket upgrades with the subprotocol `mqtt`. */
   readonly edgeHubUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  readonly log: (message: string) => void;
+  readonly log?: EdgeLog;
   readonly now?: () => number;
 }
 
@@ -64,7 +65,7 @@ function serverOf(options: ServiceApiOptions, dispatcher: ServiceDispatcher): Se
   server.on('request', dispatcher.request);
   server.on('upgrade', dispatcher.upgrade);
   server.on('tlsClientError', (error) => {
-    options.log(`service API: a client failed the TLS handshake: ${error.message}`);
+    options.log?.('debug', `service API: a client failed the TLS handshake: ${error.message}`);
   });
   return server;
 }
@@ -87,7 +88,7 @@ export function createServiceApi(options: ServiceApiOptions): ServiceApi {
       } catch (error) {
         if (errorCode(error) !== 'EADDRINUSE') throw error;
         port = await listen(server, 0, options.host);
-        options.log(`service API: port ${options.port} is in use, listening on ${port} instead`);
+        options.log?.('warn', `service API: port ${options.port} is in use, listening on ${port} instead`);
       }
     },
     async listenAlso(also) {

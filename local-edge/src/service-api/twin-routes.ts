@@ -53,16 +53,26 @@ function moduleTwin(hub: Hub, moduleId: string) {
   return twin;
 }
 
-function changeDevice(hub: Hub, device: DeviceTwin, request: ServiceRequest, how: Change): Reply {
+async function changeDevice(
+  hub: Hub,
+  device: DeviceTwin,
+  tagged: () => Promise<void>,
+  request: ServiceRequest,
+  how: Change,
+): Promise<Reply> {
   requireDevice(hub, request);
   const change = writableParts(parseObject(request));
   checkIfMatch(request, device.get().etag);
   if (change.desired !== undefined || change.tags !== undefined) accepted(device[how](change));
+  if (change.tags !== undefined) await tagged();
   return { status: 200, body: twinView(hub, device.get()) };
 }
 
-/** Twins of the modules and of the device. Every answer is the whole twin. */
-export function twinRoutes(hub: Hub, device: DeviceTwin): Route[] {
+/**
+ * Twins of the modules and of the device. Every answer is the whole twin.
+ * `tagged` is called after a change of the device's tags, by which deployments find their target.
+ */
+export function twinRoutes(hub: Hub, device: DeviceTwin, tagged: () => Promise<void>): Route[] {
   const modulePattern = '/twins/:device/modules/:module';
   const devicePattern = '/twins/:device';
   return [
@@ -95,12 +105,12 @@ export function twinRoutes(hub: Hub, device: DeviceTwin): Route[] {
     {
       method: 'PATCH',
       pattern: devicePattern,
-      handler: (request) => changeDevice(hub, device, request, 'patchDesired'),
+      handler: (request) => changeDevice(hub, device, tagged, request, 'patchDesired'),
     },
     {
       method: 'PUT',
       pattern: devicePattern,
-      handler: (request) => changeDevice(hub, device, request, 'replaceDesired'),
+      handler: (request) => changeDevice(hub, device, tagged, request, 'replaceDesired'),
     },
   ];
 }
