@@ -1,9 +1,6 @@
-import { EventEmitter } from 'node:events';
 import { Mqtt } from 'azure-iot-device-mqtt';
 import iot from 'azure-iot-device';
 import type { Message } from 'azure-iot-device';
-import common from 'azure-iot-common';
-import type { AuthenticationProvider, TransportConfig } from 'azure-iot-common';
 import type { Clock } from '../clock.ts';
 import { errorText, SuiteError } from '../errors.ts';
 import { deadline } from '../retry.ts';
@@ -11,6 +8,7 @@ import type { Credentials } from './azure-credentials.ts';
 import { describeFailure, describeLoss, unavailable } from './azure-failures.ts';
 import { GuardedMqtt } from './azure-guard.ts';
 import type { AzureSettings } from './azure-settings.ts';
+import { createTokenProvider } from './azure-token-provider.ts';
 import type { JsonObject } from './edge.ts';
 
 export interface ConnectionEvents {
@@ -84,7 +82,7 @@ export function createConnection(
     },
     limits.connectMs,
   );
-  const transport = new Mqtt(fixedCredentials(settings, credentials), guard);
+  const transport = new Mqtt(createTokenProvider(settings, credentials.token), guard);
   // Together, since every call replaces all options; without `ca` the next TLS handshake would fail.
   transport.setOptions({
     keepalive: limits.keepaliveSeconds,
@@ -213,42 +211,5 @@ export function createConnection(
     return operate<T>('twin', what, limits.answerMs, (done) =>
       run((error, result) => done(refused(what, error), result)),
     );
-  }
-}
-
-/** Hands the transport one token and no renewal: a new token means a new connection. */
-function fixedCredentials(settings: AzureSettings, credentials: Credentials): AuthenticationProvider {
-  const config: TransportConfig = {
-    host: settings.hubHostName,
-    deviceId: settings.deviceId,
-    moduleId: settings.moduleId,
-    sharedAccessSignature: credentials.token,
-    ...(settings.gatewayHostName === undefined ? {} : { gatewayHostName: settings.gatewayHostName }),
-  };
-  return new TokenProvider(config);
-}
-
-class TokenProvider extends EventEmitter implements AuthenticationProvider {
-  readonly type = common.AuthenticationType.Token;
-  readonly #config: TransportConfig;
-
-  constructor(config: TransportConfig) {
-    super();
-    this.#config = config;
-  }
-
-  getDeviceCredentials(): Promise<TransportConfig>;
-  getDeviceCredentials(callback: (error: Error | null, config: TransportConfig) => void): void;
-  getDeviceCredentials(
-    callback?: (error: Error | null, config: TransportConfig) => void,
-  ): Promise<TransportConfig> | undefined {
-    if (callback === undefined) return Promise.resolve(this.#config);
-    callback(null, this.#config);
-    return undefined;
-  }
-
-  /** The transport calls it when it has disconnected; there is no renewal timer to stop. */
-  stop(): void {
-    return;
   }
 }

@@ -68,12 +68,11 @@ async function readCa(file: string, signal: AbortSignal): Promise<string> {
   }
 }
 
-/** `! ' ( ) *` too, as IoT Hub signs over the encoded text. */
+/** Letter for letter as the SDK does, since the signature is made over the encoded text. */
 function encodeStrict(text: string): string {
-  return encodeURIComponent(text).replace(
-    /[!'()*]/g,
-    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
+  return encodeURIComponent(text)
+    .replace(/[!'()]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll('*', '%2a');
 }
 
 function sharedAccessSignature(

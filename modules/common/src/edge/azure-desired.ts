@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { applyPatch } from '../merge-patch.ts';
 import type { DesiredDocument, JsonObject, JsonValue } from './edge.ts';
 
 /** What a patch or a full read came to. */
@@ -38,7 +39,7 @@ export function createDesiredTracker(): DesiredTracker {
       next !== undefined;
       next = early.get(current.version + 1)
     ) {
-      current = { properties: mergePatch(current.properties, next), version: current.version + 1 };
+      current = { properties: applyPatch(current.properties, next), version: current.version + 1 };
     }
     const reached = current.version;
     early = new Map([...early].filter(([version]) => version > reached));
@@ -91,20 +92,6 @@ export function parseSection(section: unknown): DesiredDocument | undefined {
 /** Without `$version` and `$metadata`; user keys never start with `$`. */
 export function userProperties(section: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(section).filter(([key]) => !key.startsWith('$')));
-}
-
-/** Twin merge: null deletes, objects merge, everything else (arrays too) replaces. */
-export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
-  const merged = new Map(Object.entries(target));
-  for (const [key, value] of Object.entries(patch)) {
-    if (value === null) merged.delete(key);
-    else if (isJsonObject(value)) {
-      const base = merged.get(key);
-      merged.set(key, mergePatch(isJsonObject(base) ? base : {}, value));
-    } else merged.set(key, value);
-  }
-  // fromEntries defines own properties, so that a key `__proto__` stays a key.
-  return Object.fromEntries(merged);
 }
 
 export function isJsonObject(value: unknown): value is Record<string, JsonValue> {

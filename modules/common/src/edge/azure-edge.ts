@@ -8,7 +8,7 @@ import type { ConnectionLimits } from './azure-connection.ts';
 import { createCredentialIssuer } from './azure-credentials.ts';
 import { createDesiredTracker } from './azure-desired.ts';
 import { fromSdkMessage, toSdkMessage } from './azure-message.ts';
-import { createMethodTable } from './azure-methods.ts';
+import { createMethodAnswers } from './azure-methods.ts';
 import { checkReportedPatch } from './azure-reported.ts';
 import { createSession } from './azure-session.ts';
 import type { Environment } from './azure-settings.ts';
@@ -50,7 +50,7 @@ export function createAzureEdge(options: AzureEdgeOptions): Edge {
   const tokenLifetimeMs = options.tokenLifetimeMs ?? TOKEN_LIFETIME_MS;
   const drainMs = options.drainMs ?? 30_000;
 
-  const methods = createMethodTable(log);
+  const methods = createMethodAnswers(log);
   const desired = createDesiredTracker();
   const inputs = new Map<string, (message: EdgeMessage) => Promise<void>>();
   const onDesired = createListeners<DesiredDocument>(log, 'desired properties');

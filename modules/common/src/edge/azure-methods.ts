@@ -1,13 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { errorText, SuiteError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { MAX_METHOD_BYTES, methodFailure } from '../method-table.ts';
 import type { JsonValue, MethodHandler, MethodReply } from './edge.ts';
 
-/** The platform's limit for a reply; edgeHub closes the connection of a module that sends much more. */
-const MAX_REPLY_BYTES = 128 * 1024;
-
 /** Handlers by name, and the promise that every request gets exactly one answer. */
-export interface MethodTable {
+export interface MethodAnswers {
   readonly names: ReadonlySet<string>;
   register(name: string, handler: MethodHandler): void;
   /** Never rejects. */
@@ -16,7 +14,7 @@ export interface MethodTable {
   close(): void;
 }
 
-export function createMethodTable(log: Log): MethodTable {
+export function createMethodAnswers(log: Log): MethodAnswers {
   const handlers = new Map<string, MethodHandler>();
   const names = new Set<string>();
   let closed = false;
@@ -25,19 +23,19 @@ export function createMethodTable(log: Log): MethodTable {
     const handler = handlers.get(name);
     // The SDK itself leaves an unknown name without an answer, so that the caller waits for its time-out; SDKs of other
     // languages answer 501.
-    if (handler === undefined) return problem(501, `Unknown method '${name}'`);
-    if (closed) return problem(503, 'The module is stopping');
+    if (handler === undefined) return methodFailure(501, `Unknown method '${name}'`);
+    if (closed) return methodFailure(503, 'The module is stopping');
     let payload: JsonValue;
     try {
       payload = body.length === 0 ? null : (JSON.parse(body.toString('utf8')) as JsonValue);
     } catch {
-      return problem(400, 'The payload is not JSON');
+      return methodFailure(400, 'The payload is not JSON');
     }
     try {
       return checked(await handler({ name, payload, requestId }));
     } catch (error) {
       log.warn('method failed', { method: name, requestId, error });
-      return problem(500, errorText(error));
+      return methodFailure(500, errorText(error));
     }
   }
 
@@ -57,19 +55,15 @@ export function createMethodTable(log: Log): MethodTable {
   };
 }
 
-function problem(status: number, message: string): MethodReply {
-  return { status, payload: { Message: message, Status: status } };
-}
-
 /** What the SDK or edgeHub would choke on becomes a proper answer. */
 function checked(reply: MethodReply): MethodReply {
   if (!Number.isSafeInteger(reply.status) || reply.status < 1) {
-    return problem(500, 'The method answered without a status');
+    return methodFailure(500, 'The method answered without a status');
   }
   const text = JSON.stringify(reply.payload) as string | undefined;
   if (text === undefined) return { status: reply.status, payload: null };
   const bytes = Buffer.byteLength(text);
-  return bytes <= MAX_REPLY_BYTES
+  return bytes <= MAX_METHOD_BYTES
     ? reply
-    : problem(413, `The answer has ${bytes} bytes, ${MAX_REPLY_BYTES} are allowed`);
+    : methodFailure(413, `The answer has ${bytes} bytes, ${MAX_METHOD_BYTES} are allowed`);
 }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { SuiteError } from '../errors.ts';
 import type { JsonObject, JsonValue } from './edge.ts';
-import { isJsonObject } from './azure-desired.ts';
+import { isObject } from '../merge-patch.ts';
 
 const MAX_PATCH_BYTES = 32 * 1024;
 const MAX_KEY_BYTES = 1024;
@@ -57,7 +57,7 @@ function checkValue(value: JsonValue, path: string, depth: number): void {
       return;
     default:
       if (Array.isArray(value)) checkArray(value, path, depth);
-      else if (isJsonObject(value)) checkObject(value, path, depth + 1);
+      else if (isObject(value)) checkObject(value, path, depth + 1);
       else refuse(path, 'a value is not JSON');
   }
 }

@@ -9,14 +9,14 @@ import { createConnection } from './azure-connection.ts';
 import type { Credentials } from './azure-credentials.ts';
 import type { DesiredOutcome, DesiredTracker } from './azure-desired.ts';
 import { isJsonObject, parseSection, userProperties } from './azure-desired.ts';
-import type { MethodTable } from './azure-methods.ts';
+import type { MethodAnswers } from './azure-methods.ts';
 import type { AzureSettings } from './azure-settings.ts';
 import type { DesiredDocument, JsonObject } from './edge.ts';
 
 /** What stays the same from one session to the next. */
 export interface SessionContext {
   readonly settings: AzureSettings;
-  readonly methods: MethodTable;
+  readonly methods: MethodAnswers;
   readonly desired: DesiredTracker;
   readonly inputs: { readonly size: number };
   readonly limits: ConnectionLimits;

@@ -40,7 +40,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const { clock, log, schedule } = options;
   const stopping = new AbortController();
   const hurry = new AbortController();
-  let status: EdgeStatus = { state: 'disconnected', reason: 'not started', since: new Date(clock.now()) };
+  let status: EdgeStatus = { state: 'connecting', reason: 'not started yet', since: new Date(clock.now()) };
   let current: Session | undefined;
   let exchange: PromiseWithResolvers<undefined> | undefined;
   let loop: Promise<void> | undefined;
