@@ -70,9 +70,7 @@ async function readCa(file: string, signal: AbortSignal): Promise<string> {
 
 /** Letter for letter as the SDK does, since the signature is made over the encoded text. */
 function encodeStrict(text: string): string {
-  return encodeURIComponent(text)
-    .replace(/[!'()]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
-    .replaceAll('*', '%2a');
+  return encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
 }
 
 function sharedAccessSignature(

@@ -114,7 +114,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     let credentials: Credentials | undefined;
     while (!isStopping()) {
       try {
-        if (exchange === undefined) setStatus('connecting', status.reason);
+        if (exchange === undefined) setStatus('connecting', failures > 0 ? status.reason : undefined);
         const session = await open(credentials);
         credentials = undefined;
         const since = clock.now();
