@@ -1,15 +1,15 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { createCertificates } from '../../local-edge/src/certificates.ts';
 import type { HubCore } from '../../local-edge/src/hub/hub.ts';
 import { createHub } from '../../local-edge/src/hub/hub.ts';
 import type { JsonValue } from '../../local-edge/src/hub/hub-api.ts';
 import type { ServiceApi, ServiceApiOptions } from '../../local-edge/src/service-api/service-api.ts';
 import { createServiceApi } from '../../local-edge/src/service-api/service-api.ts';
-import { testCertificate } from './test-certificate.ts';
 
 export interface ServiceReply {
   readonly status: number;
@@ -32,7 +32,6 @@ export interface ServiceFixture {
   readonly api: ServiceApi;
   readonly dir: string;
   readonly caFile: string;
-  readonly certificate: string;
   readonly policyKey: string;
   readonly connectionString: string;
   call(method: string, path: string, options?: ServiceRequestOptions): Promise<ServiceReply>;
@@ -54,15 +53,13 @@ export function serviceToken(
 /** The service API over a hub of its own, both on this machine and in a folder that goes away. */
 export async function startServiceApi(options: Partial<ServiceApiOptions> = {}): Promise<ServiceFixture> {
   const dir = mkdtempSync(join(tmpdir(), 'service-api-'));
-  const { key, cert } = await testCertificate();
-  const caFile = join(dir, 'ca.pem');
-  writeFileSync(caFile, cert);
+  const { caFile, caPem, serverKeyPem, serverCertPem } = await createCertificates(dir);
   const hub = createHub({ stateDir: dir, deviceId: 'dev-1', hostName: 'localhost' });
   const policyKey = randomBytes(32).toString('base64');
   const api = createServiceApi({
     hub,
     policyKey,
-    certificates: { key, cert },
+    certificates: { key: serverKeyPem, cert: serverCertPem },
     port: 0,
     host: '127.0.0.1',
     stateDir: dir,
@@ -79,7 +76,7 @@ export async function startServiceApi(options: Partial<ServiceApiOptions> = {}):
           host: '127.0.0.1',
           servername: 'localhost',
           port: api.port,
-          ca: cert,
+          ca: caPem,
           method,
           path: path.includes('api-version')
             ? path
@@ -112,7 +109,6 @@ export async function startServiceApi(options: Partial<ServiceApiOptions> = {}):
     api,
     dir,
     caFile,
-    certificate: cert,
     policyKey,
     connectionString: `HostName=localhost;SharedAccessKeyName=iothubowner;SharedAccessKey=${policyKey}`,
     call,
