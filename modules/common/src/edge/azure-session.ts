@@ -52,6 +52,7 @@ export function createSession(context: SessionContext, credentials: Credentials)
   let reading = false;
   let readAgain = false;
   let reportedDue = true;
+  let isSubscribed = false;
 
   const connection = createConnection(
     context.settings,
@@ -108,7 +109,7 @@ export function createSession(context: SessionContext, credentials: Credentials)
 
   function requestRead(): void {
     readAgain = true;
-    if (!reading) void readTwin();
+    if (isSubscribed && !reading) void readTwin();
   }
 
   /** One loop at a time; waits longer and longer, since reads are billed and an edgeHub in trouble needs no more of it. */
@@ -122,7 +123,8 @@ export function createSession(context: SessionContext, credentials: Credentials)
         try {
           const twin = await connection.readTwin();
           if (reportedDue) reportedRead(twin);
-          readAgain ||= follow(desired.full(twin['desired'])).incomplete;
+          const { incomplete } = follow(desired.full(twin['desired']));
+          readAgain = readAgain || incomplete;
           if (readAgain && round >= MAX_GAP_READS) {
             desired.giveUpEarly();
             return;
@@ -157,6 +159,7 @@ export function createSession(context: SessionContext, credentials: Credentials)
         connection.subscribe('desired'),
       ]);
       // Only now: a change between an earlier read and the subscription would be lost.
+      isSubscribed = true;
       requestRead();
     },
     report: (patch) => track(connection.report(patch)),
