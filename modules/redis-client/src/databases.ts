@@ -1,4 +1,4 @@
-import { RedisConnection, SuiteError, hasVersion } from '@iotedge-redis/common';
+import { RedisCallError, RedisConnection, SuiteError, deadline, hasVersion } from '@iotedge-redis/common';
 import type { RedisClient, RedisConnectionOptions } from '@iotedge-redis/common';
 import { malformed } from './grammar.ts';
 import { DurableWrites } from './durable-writes.ts';
@@ -33,8 +33,11 @@ export class Databases {
     doing: string,
     call: (client: RedisClient) => Promise<T>,
   ): Promise<T> {
+    const startedAt = performance.now();
     const connection = await this.#connection(db, 'memory');
-    return connection.run(doing, call);
+    // A connection that had to be made first takes its time from the same limit.
+    const limitMs = Math.max(1, this.#target.commandTimeoutMs - (performance.now() - startedAt));
+    return connection.run(doing, call, Math.round(limitMs));
   }
 
   async write<T>(
@@ -87,7 +90,7 @@ export class Databases {
     this.#others.set(name, other);
     this.#closeOldest();
     try {
-      await other.connected;
+      await deadline(other.connected, this.#target.commandTimeoutMs, undefined, () => this.#late(number));
     } catch (error) {
       if (this.#others.get(name) === other) this.#others.delete(name);
       void other.connection.close();
@@ -96,6 +99,12 @@ export class Databases {
         : error;
     }
     return other.connection;
+  }
+
+  #late(db: number): RedisCallError {
+    const { place } = this.main;
+    const late = new SuiteError('REDIS_TIMEOUT', 'no connection in time', { retryable: true });
+    return new RedisCallError(late, `connecting to database ${db} at ${place}: no answer in time`, 'unsent');
   }
 
   #open(db: number): Other {

@@ -35,7 +35,7 @@ function shrinkRead(results: readonly ItemResult[]): MethodReply {
     .sort((a, b) => b.bytes - a.bytes);
   for (const { index } of bySize) {
     const item = items[index];
-    if (item === undefined || item.Status !== 200) continue;
+    if (item?.Status !== 200) continue;
     items[index] = {
       Key: item.Key,
       Status: 413,

@@ -16,7 +16,7 @@ export const redisClient: ModuleDefinition<typeof fields> = {
     return [
       {
         name: 'redis',
-        uses: [...redisFieldNames, 'durability'],
+        uses: [...redisFieldNames, 'durability', 'allowedKeys', 'readOnly'],
         missing: missingRedis,
         create: (settings) => new RedisItemClient(settings, context, stats),
       },

@@ -69,7 +69,14 @@ function noConnection(method: string): string {
     : 'No connection to Redis server';
 }
 
+/** Whatever kept the connection from being made, a request that was never sent had no Redis. */
+function isOffline(error: unknown): boolean {
+  if (error instanceof RedisCallError && error.outcome === 'unsent') return true;
+  return error instanceof SuiteError && NO_CONNECTION.includes(error.code);
+}
+
 export function statusOf(error: unknown): number {
+  if (isOffline(error)) return 503;
   return error instanceof SuiteError ? (STATUS[error.code] ?? 500) : 500;
 }
 
@@ -80,8 +87,7 @@ export function failureText(method: string, error: unknown, isWrite: boolean): s
     isWrite && error instanceof RedisCallError && error.outcome === 'unknown'
       ? '; the write may or may not have happened'
       : '';
-  const isOffline = error instanceof SuiteError && NO_CONNECTION.includes(error.code);
-  return `${isOffline ? noConnection(method) : `${method} error`}: ${reason}${doubt}`;
+  return `${isOffline(error) ? noConnection(method) : `${method} error`}: ${reason}${doubt}`;
 }
 
 export function failure(

@@ -1,6 +1,4 @@
-import type { Counter, Histogram, JsonObject, Metrics } from '@iotedge-redis/common';
-
-const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+import type { Counter, JsonObject, Metrics } from '@iotedge-redis/common';
 
 interface MethodStats {
   calls: number;
@@ -23,21 +21,13 @@ export interface Call {
 export class Stats {
   readonly #since = new Date();
   readonly #methods = new Map<string, MethodStats>();
-  readonly #calls: Counter;
   readonly #bytes: Counter;
-  readonly #latency: Histogram;
 
   constructor(metrics: Metrics) {
-    this.#calls = metrics.counter('calls_total', 'Direct methods answered', ['method', 'status']);
     this.#bytes = metrics.counter('value_bytes_total', 'Bytes of values', ['direction']);
-    this.#latency = metrics.histogram('call_seconds', 'Time from a request to its reply', LATENCY_BUCKETS, [
-      'method',
-    ]);
   }
 
   add({ method, status, latencyMs, readBytes, writtenBytes }: Call): void {
-    this.#calls.inc({ method, status: String(status) });
-    this.#latency.observe(latencyMs / 1000, { method });
     if (readBytes > 0) this.#bytes.inc({ direction: 'read' }, readBytes);
     if (writtenBytes > 0) this.#bytes.inc({ direction: 'written' }, writtenBytes);
     const stats = this.#of(method);
