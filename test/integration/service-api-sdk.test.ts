@@ -4,31 +4,11 @@ import { after, before, describe, it } from 'node:test';
 import type { MethodCall, MethodOutcome } from '../../local-edge/src/hub/hub-api.ts';
 import type { AzureIothub } from '../helpers/azure-iothub.ts';
 import { startAzureIothub } from '../helpers/azure-iothub.ts';
+import { deploymentOf } from '../helpers/deployment.ts';
 import type { ServiceFixture } from '../helpers/service-api.ts';
 import { startServiceApi } from '../helpers/service-api.ts';
 
-const deployment = {
-  modulesContent: {
-    $edgeAgent: {
-      'properties.desired': {
-        schemaVersion: '1.1',
-        runtime: { type: 'docker', settings: {} },
-        systemModules: {},
-        modules: {
-          deployed: { type: 'docker', status: 'running', restartPolicy: 'always', settings: { image: 'x' } },
-        },
-      },
-    },
-    $edgeHub: {
-      'properties.desired': {
-        schemaVersion: '1.1',
-        routes: {},
-        storeAndForwardConfiguration: { timeToLiveSecs: 60 },
-      },
-    },
-    deployed: { 'properties.desired': { endpoint: 'redis:6379' } },
-  },
-};
+const deployment = deploymentOf('deployed');
 
 describe('the service API for azure-iothub', () => {
   let fixture: ServiceFixture;
