@@ -216,3 +216,14 @@ test('keepalive is 15 s unless a test says otherwise, and sessions are kept', as
   assert.equal(connect.clientId, 'd/m');
   assert.match(connect.username ?? '', /^hub\.local\/d\/m\/\?api-version=.*DeviceClientType=/);
 });
+
+test('silent peer: what notices it is the missing answer to a ping, and the twin is not read for it', async (t) => {
+  const { hub, module } = await pair(t, { limits: { keepaliveSeconds: 1 } });
+  module.edge.start();
+  await module.until(() => module.documents.length === 1);
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  assert.equal(module.edge.status.state, 'connected', 'a peer that answers pings is not silent');
+  hub.answers.pingresp = false;
+  await module.until(() => module.edge.status.state !== 'connected', 2500);
+  assert.equal(reads(hub), 1);
+});

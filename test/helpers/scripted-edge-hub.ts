@@ -25,6 +25,7 @@ export interface ScriptedEdgeHub {
     restored: Publication[];
     suback: boolean;
     puback: boolean;
+    pingresp: boolean;
     /** The answer to a twin read: status and body, undefined for none. */
     twin: () => [number, string] | undefined;
     /** The answer to a reported patch. */
@@ -52,6 +53,7 @@ export async function startScriptedEdgeHub(): Promise<ScriptedEdgeHub> {
     restored: [],
     suback: true,
     puback: true,
+    pingresp: true,
     twin: () => [200, '{"desired":{"$version":1},"reported":{"$version":1}}'],
     reported: () => [204, ''],
   };
@@ -96,8 +98,9 @@ export async function startScriptedEdgeHub(): Promise<ScriptedEdgeHub> {
             messageId: packet.messageId ?? 0,
             granted: packet.subscriptions.map(() => 0),
           });
-        } else if (packet.cmd === 'pingreq') send(socket, { cmd: 'pingresp' });
-        else if (packet.cmd === 'publish') take(socket, packet);
+        } else if (packet.cmd === 'pingreq') {
+          if (answers.pingresp) send(socket, { cmd: 'pingresp' });
+        } else if (packet.cmd === 'publish') take(socket, packet);
         else if (packet.cmd === 'disconnect') socket.end();
       });
       socket.on('data', (chunk: Buffer) => void packets.parse(chunk));
