@@ -9,8 +9,8 @@ import type { HubFile } from './state.ts';
 /** Asks the control socket of the running local edge. */
 export interface ControlClient {
   call(method: string, path: string, body?: JsonObject): Promise<unknown>;
-  /** The lines of a streamed answer, until it ends or the signal aborts. */
-  lines(path: string, signal: AbortSignal): AsyncGenerator<string>;
+  /** Resolves when the stream is open, to its lines until it ends or the signal aborts. */
+  lines(path: string, signal: AbortSignal): Promise<AsyncGenerator<string>>;
 }
 
 function open(
@@ -62,11 +62,9 @@ function failure(text: string): EdgeError {
   return new EdgeError(isObject(body) && body['code'] === 'NOT_FOUND' ? 'NOT_FOUND' : 'REFUSED', message);
 }
 
-async function* linesOf(hub: HubFile, path: string, signal: AbortSignal): AsyncGenerator<string> {
+async function* linesOf(response: IncomingMessage, signal: AbortSignal): AsyncGenerator<string> {
   let rest = '';
   try {
-    const response = await open(hub, 'GET', path, undefined, signal);
-    if (response.statusCode !== 200) throw failure(await textOf(response));
     response.setEncoding('utf8');
     for await (const chunk of response as AsyncIterable<string>) {
       const lines = (rest + chunk).split('\n');
@@ -88,6 +86,10 @@ export function createControlClient(hub: HubFile): ControlClient {
       if (status >= 300) throw failure(text);
       return text === '' ? null : (JSON.parse(text) as unknown);
     },
-    lines: (path, signal) => linesOf(hub, path, signal),
+    lines: async (path, signal) => {
+      const response = await open(hub, 'GET', path, undefined, signal);
+      if (response.statusCode !== 200) throw failure(await textOf(response));
+      return linesOf(response, signal);
+    },
   };
 }

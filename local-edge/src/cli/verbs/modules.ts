@@ -35,5 +35,5 @@ export async function printLogs(context: VerbContext): Promise<void> {
   if (tail !== undefined) query.set('tail', String(tail));
   const control = await context.control();
   const path = `/logs/${encodeURIComponent(args.words[0] ?? '')}?${query.toString()}`;
-  for await (const line of control.lines(path, io.signal)) io.stdout(`${line}\n`);
+  for await (const line of await control.lines(path, io.signal)) io.stdout(`${line}\n`);
 }

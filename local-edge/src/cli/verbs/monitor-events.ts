@@ -52,11 +52,13 @@ export async function monitorEvents(context: VerbContext): Promise<void> {
   }
   const control = await context.control();
   const { signal, again, end } = silenceSignal(io.signal, args.number('--timeout') ?? 300);
-  io.stderr(`Starting event monitor, filtering on device: ${device}, use ctrl-c to stop...\n`);
   let printed = 0;
   try {
     const query = module === undefined ? '' : `?${new URLSearchParams({ module }).toString()}`;
-    for await (const line of control.lines(`/events${query}`, signal)) {
+    const lines = await control.lines(`/events${query}`, signal);
+    // Said when the stream is open: whatever is sent from now on will be seen.
+    io.stderr(`Starting event monitor, filtering on device: ${device}, use ctrl-c to stop...\n`);
+    for await (const line of lines) {
       again();
       const event = JSON.parse(line) as Omit<UpstreamEvent, 'body'> & { readonly body: string };
       const body = Buffer.from(event.body, 'base64');
