@@ -37,8 +37,8 @@ test('a handler that throws or rejects still answers, with 500', async (t) => {
   module.edge.onMethod('Rejects', () => Promise.reject(new Error('later')));
   module.edge.start();
   await module.connected();
-  assert.deepEqual(await local.invoke('m', 'Throws'), problem('at once'));
-  assert.deepEqual(await local.invoke('m', 'Rejects'), problem('later'));
+  assert.deepEqual(await local.invoke('m', 'Throws'), problem('Throws error: at once'));
+  assert.deepEqual(await local.invoke('m', 'Rejects'), problem('Rejects error: later'));
 });
 
 test('values of every kind survive the way to a method and back', async (t) => {

@@ -6,6 +6,7 @@ import { errorText } from '../errors.ts';
 /** The part of mqtt.js's client that the guard touches. */
 export interface RawClient {
   on(event: 'error', listener: (error: unknown) => void): unknown;
+  on(event: 'packetsend' | 'packetreceive', listener: (packet: { cmd: string }) => void): unknown;
   end(force: boolean): unknown;
   readonly stream: { destroy(): unknown };
 }
@@ -41,6 +42,11 @@ export class GuardedMqtt extends MqttBase {
     super(provider);
     this.#provider = provider;
     this.#events = events;
+  }
+
+  /** True while a ping waits for its answer; when the connection ends like that, the peer was silent. */
+  get isPingUnanswered(): boolean {
+    return this.#provider.isPingUnanswered();
   }
 
   /** Destroys the socket, also one that is only being opened; graceful closing waits for a peer that may be dead. */
@@ -110,6 +116,7 @@ function topicKind(topic: string): string {
 
 interface Provider {
   connect: Connect;
+  isPingUnanswered(): boolean;
   destroy(): void;
 }
 
@@ -117,11 +124,15 @@ function createProvider(connectTimeoutMs: number, onError: (error: unknown) => v
   const connectMqtt = loadMqtt();
   let client: RawClient | undefined;
   let destroyed = false;
+  let pinged = false;
   return {
+    isPingUnanswered: () => pinged,
     connect(uri, options) {
       client = connectMqtt(uri, { ...options, connectTimeout: connectTimeoutMs });
       // The SDK takes its own listener away in between; an 'error' without one would end the process.
       client.on('error', onError);
+      client.on('packetsend', ({ cmd }) => (pinged ||= cmd === 'pingreq'));
+      client.on('packetreceive', () => (pinged = false));
       if (destroyed) client.end(true);
       return client;
     },
