@@ -12,6 +12,8 @@ export interface DesiredStore {
   load(): Promise<DesiredDocument | undefined>;
   /** Never rejects: a full disk must not end a working module. */
   save(document: DesiredDocument): Promise<void>;
+  /** Resolves when everything is written. */
+  idle(): Promise<void>;
 }
 
 const FORMAT = 1;
@@ -83,5 +85,6 @@ export function createDesiredStore(folder: string, instance: string, fields: Fie
       saving = saving.then(() => write(document));
       return saving;
     },
+    idle: () => saving,
   };
 }
