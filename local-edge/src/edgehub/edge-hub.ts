@@ -222,7 +222,10 @@ export class EdgeHub implements EdgeHubLink {
         handlePacket(this.#broker, from, packet);
       },
       onProblem: (from, problem) => {
-        this.#broker.log('warn', `${from.client?.moduleId ?? 'a client'} ${problem}; its connection is closed`);
+        this.#broker.log(
+          'warn',
+          `${from.client?.moduleId ?? 'a client'} ${problem}; its connection is closed`,
+        );
       },
       onClose: (closed) => {
         this.#closed(closed);
@@ -238,7 +241,8 @@ export class EdgeHub implements EdgeHubLink {
       if (connection.frozen) continue;
       const silentMs = performance.now() - connection.lastPacketAt;
       if (connection.client === undefined) {
-        if (silentMs > this.#limits.connectArrivalMs) this.#broker.refuse(connection, 'sent no CONNECT in time');
+        if (silentMs > this.#limits.connectArrivalMs)
+          this.#broker.refuse(connection, 'sent no CONNECT in time');
       } else if (silentMs > connection.keepAliveMs) {
         this.#broker.refuse(connection, 'was silent beyond its keep-alive');
       }

@@ -1,5 +1,6 @@
 import type { EdgeLog } from '../edge-log.ts';
 import type { HubCore } from '../hub/hub.ts';
+import { omit } from '../omit.ts';
 import type { EdgeHubConfig } from './edge-hub-config.ts';
 import { conditionInput, type RoutedMessage } from './message.ts';
 import type { InputDispatcher } from './queue/input-dispatcher.ts';
@@ -66,14 +67,13 @@ export class Router {
 
   #deliver(message: RoutedMessage, { sink, priority, timeToLiveSecs }: Delivery): void {
     if (sink.kind === 'upstream') {
-      const { outputName: _output, ...system } = message.system;
       this.#hub.events.add({
         enqueuedTime: new Date(this.#now()).toISOString(),
         deviceId: this.#hub.deviceId,
         // reported patches travel upstream as messages of edgeHub itself
         moduleId: message.source === '/twinChangeNotifications' ? '$edgeHub' : message.sender,
         output: message.output,
-        system,
+        system: omit(message.system, 'outputName'),
         application: message.application,
         body: message.body,
       });
@@ -91,7 +91,7 @@ export class Router {
     const count = this.#unrouted.get(key) ?? 0;
     this.#unrouted.set(key, count + 1);
     if (count > 0) return;
-    const output = message.output === null ? '(none)' : message.output;
+    const output = message.output ?? '(none)';
     this.#log('warn', `message of ${message.sender} output ${output} matches no route`);
   }
 }

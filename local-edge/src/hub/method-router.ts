@@ -2,7 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { EdgeHubLink } from './edge-hub-link.ts';
 import type { Identities, JsonValue, MethodCall, MethodOutcome, Methods } from './hub-api.ts';
 
-type Reply = { status: number; payload: JsonValue };
+interface Reply {
+  status: number;
+  payload: JsonValue;
+}
 type Handler = (name: string, payload: JsonValue) => Promise<Reply>;
 
 /** Brings a direct method to its module: one that the local edge plays itself, or one behind edgeHub. */

@@ -37,7 +37,10 @@ export function handlePublish(
       broker.invoker.reply(moduleId, publication.requestId, publication.status, payload);
       break;
     case 'ignored':
-      broker.log('warn', `${moduleId} published to ${packet.topic}, which ${publication.reason}; it is dropped`);
+      broker.log(
+        'warn',
+        `${moduleId} published to ${packet.topic}, which ${publication.reason}; it is dropped`,
+      );
       break;
   }
   if (packet.qos === 1 && !broker.hub.faults.noPuback) {

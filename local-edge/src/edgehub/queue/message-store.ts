@@ -14,8 +14,7 @@ export interface StoredMessage {
 }
 
 type Line =
-  | { readonly add: Omit<StoredMessage, 'message'> & { readonly message: Saved } }
-  | { readonly done: number };
+  { readonly add: Omit<StoredMessage, 'message'> & { readonly message: Saved } } | { readonly done: number };
 type Saved = Omit<RoutedMessage, 'body'> & { readonly body: string };
 
 const compactAfter = 2000;
