@@ -21,7 +21,6 @@ export interface GuardEvents {
 type Connect = (uri: string, options: object) => RawClient;
 
 const TWIN_RESPONSE = '$iothub/twin/res/';
-const DESIRED_PATCH = '$iothub/twin/PATCH/properties/desired/';
 const METHOD_REQUEST = '$iothub/methods/POST/';
 
 /**
@@ -83,10 +82,6 @@ export class GuardedMqtt extends MqttBase {
         return errorBody(500, 'the answer is not JSON');
       }
       return payload;
-    }
-    if (topic.startsWith(DESIRED_PATCH) && !isJson(payload)) {
-      this.#events.onUnreadable('desired patch that is not JSON');
-      return undefined;
     }
     if (topic.startsWith(METHOD_REQUEST)) {
       const [name = '', query = ''] = topic.slice(METHOD_REQUEST.length).split('/?$rid=');
