@@ -16,7 +16,7 @@ export interface ScriptedPart {
   readonly starts: Record<string, 'works' | 'fails' | 'hangs' | 'is denied'>;
   readonly stops: Record<string, 'works' | 'fails' | 'hangs' | 'drains'>;
   /** Health of the component at a place. */
-  setHealth(place: string, health: ComponentHealth): void;
+  readonly setHealth: (place: string, health: ComponentHealth) => void;
 }
 
 /** A part of a module whose outside system is the script of a test. */

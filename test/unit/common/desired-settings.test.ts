@@ -16,7 +16,7 @@ interface Bench {
   readonly clock: HeldClock;
   readonly events: string[];
   readonly desired: DesiredSettings<typeof fields>;
-  receive(version: number, properties: JsonObject): void;
+  readonly receive: (version: number, properties: JsonObject) => void;
 }
 
 function bench(sources: Sources = {}, stored?: DesiredDocument): Bench {

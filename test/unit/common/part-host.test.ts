@@ -13,8 +13,8 @@ interface Bench extends ScriptedPart {
   readonly host: PartHost<PartSettings>;
   readonly lines: string[];
   /** Hands settings over and lets what they set off come to rest. */
-  apply(place: string, filter?: string): Promise<void>;
-  changes(): number;
+  readonly apply: (place: string, filter?: string) => Promise<void>;
+  readonly changes: () => number;
 }
 
 function bench(more: Partial<Part<PartSettings>> = {}): Bench {

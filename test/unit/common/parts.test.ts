@@ -14,7 +14,7 @@ interface Bench {
   readonly sink: ScriptedPart;
   readonly lines: string[];
   readonly clock: HeldClock;
-  apply(settings: Partial<PartSettings>): Promise<void>;
+  readonly apply: (settings: Partial<PartSettings>) => Promise<void>;
 }
 
 function bench(): Bench {
@@ -116,11 +116,9 @@ test('what happens to a part that has worked is logged when it changes, and a fi
   source.setHealth('a', { state: 'degraded', detail: 'no AOF' });
   source.setHealth('a', { state: 'ok' });
   assert.deepEqual(
-    lines.filter((line) => !line.includes('sink')).map((line) => line.replace(/\{.*?"part":/, '{"part":')),
+    lines.filter((line) => !line.includes('sink')).map((line) => line.replace(/,"failures".*/, '')),
     [
-      '[WRN] a part did not start and is tried again {"part":"source","error":"connecting to a: refused","failures":1,"waitMs":' +
-        /"waitMs":(\d+)/.exec(lines.find((line) => line.includes('waitMs')) ?? '')?.[1] +
-        '}',
+      '[WRN] a part did not start and is tried again {"part":"source","error":"connecting to a: refused"',
       '[INF] part works {"part":"source"}',
       '[ERR] part is down {"part":"source","detail":"closed by peer"}',
       '[WRN] part works with limits {"part":"source","detail":"no AOF"}',

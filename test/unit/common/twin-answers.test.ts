@@ -22,7 +22,7 @@ const fields = {
 interface Bench extends ScriptedPart {
   readonly clock: HeldClock;
   readonly reported: () => JsonObject;
-  receive(version: number, properties: JsonObject): Promise<void>;
+  readonly receive: (version: number, properties: JsonObject) => Promise<void>;
 }
 
 /** Desired properties, parts, answers and reports as the runner puts them together. */
