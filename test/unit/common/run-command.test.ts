@@ -13,8 +13,9 @@ const definition: ModuleDefinition<typeof fields> = {
   methods: [],
   build: () => [],
   commands: {
-    count: ({ instance, name, report }, { size }, signal) => {
-      report('progress', 1);
+    count: (context, { size }, signal) => {
+      const { instance, name } = context;
+      context.report('progress', 1);
       return Promise.resolve({ exitCode: signal.aborted ? 2 : 0, result: { instance, name, size } });
     },
   },
