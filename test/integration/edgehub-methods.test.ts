@@ -110,7 +110,7 @@ async function serveHttps(bed: EdgeBed): Promise<number> {
     (request, response) => void bed.edgeHub.handleRequest(request, response),
   );
   server.on('upgrade', (request, socket, head) => {
-    if (!bed.edgeHub.handleUpgrade(request, socket, head)) socket.destroy();
+    bed.edgeHub.handleUpgrade(request, socket, head);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

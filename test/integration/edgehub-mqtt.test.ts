@@ -194,6 +194,15 @@ test('a will is routed when the connection breaks, and not after DISCONNECT', as
   assert.equal(bed.hub.events.recent()[0]?.body.toString(), 'gone');
 });
 
+test('a hundred clients are served, the next one gets CONNACK 3', async (t) => {
+  const bed = await startEdgeBed(t);
+  const names = Array.from({ length: 100 }, (_, index) => `c${index}`);
+  const all = await Promise.all(names.map((name) => connectRaw(bed, name)));
+  assert.ok(all.every(({ connack }) => connack.returnCode === 0));
+  assert.equal((await connectRaw(bed, 'c100')).connack.returnCode, 3);
+  assert.equal((await connectRaw(bed, 'c7')).connack.returnCode, 0, 'one that is connected may come again');
+});
+
 test('edgeHub listens on the IPv6 loopback too', async (t) => {
   const bed = await startEdgeBed(t);
   const raw = await openRaw(bed, '::1');

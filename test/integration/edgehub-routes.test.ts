@@ -174,6 +174,21 @@ test('a bad route is refused at deployment with its name and position, and the o
   assert.equal((await b.publication()).payload.toString(), 'x');
 });
 
+test('a full store takes no more: no PUBACK and a closed connection', async (t) => {
+  const bed = await startEdgeBed(t);
+  const desired = {
+    schemaVersion: '1.1',
+    routes: { r: toB() },
+    storeAndForwardConfiguration: { timeToLiveSecs: 7200, storeLimits: { maxBytes: 10 } },
+  };
+  await bed.hub.applyConfiguration({ modulesContent: { $edgeHub: { 'properties.desired': desired } } });
+  const a = await sender(bed);
+  await a.publish(output('o'), '12345678', 1);
+  void a.publish(output('o'), '345').catch(() => undefined);
+  await a.waitForEnd();
+  assert.ok(bed.log.some(({ message }) => message.includes('storeLimits.maxBytes')));
+});
+
 test('removing a module drops its client, its session and its messages', async (t) => {
   const bed = await startEdgeBed(t);
   await bed.deploy({ modules: ['a', 'b'], routes: { r: toB() } });
