@@ -25,7 +25,7 @@ export interface Series {
 export interface CompareOptions {
   readonly warmups: number;
   readonly rounds: number;
-  onProgress?(text: string): void;
+  onProgress?: (text: string) => void;
 }
 
 export async function compare(contenders: readonly Contender[], options: CompareOptions): Promise<Series[]> {

@@ -5,7 +5,7 @@ import type { Row } from './harness.ts';
 import { table } from './table.ts';
 
 /** A benchmark yields its rows; the row named after the module is ours. */
-export type Benchmark = (options: { rounds: number; progress(text: string): void }) => Promise<Row[]>;
+export type Benchmark = (options: { rounds: number; progress: (text: string) => void }) => Promise<Row[]>;
 
 const benchmarks: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
   'redis-client': () => import('./redis-client.ts'),
