@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Redis } from 'ioredis';
 import type { LocalEdge } from '../../local-edge/src/runtime.ts';
+import { runCommand } from '../../local-edge/src/services/command.ts';
 import { startRedis } from '../helpers/redis.ts';
 import { eventually, logOf, makeSite } from '../helpers/site.ts';
 
@@ -206,4 +207,34 @@ test('runs the image of mosquitto with its configuration on a loopback port', as
     () => logOf(edge, 'one'),
     (lines) => lines.includes('connack 0'),
   );
+});
+
+test('stands in for redis-cli where a server came without it', async (t) => {
+  const server = await startRedis(t, { args: ['--requirepass', 'hush'] });
+  const cli = async (...args: string[]) => {
+    const script = join(import.meta.dirname, '../../local-edge/src/agent/redis-cli.js');
+    const { code, stdout, stderr } = await runCommand(process.execPath, [
+      script,
+      '-p',
+      String(server.port),
+      ...args,
+    ]);
+    return `${code ?? ''} ${stdout}${stderr}`.trim();
+  };
+  const cases: readonly (readonly [string[], string | RegExp])[] = [
+    [['-a', 'hush', 'ping'], '0 PONG'],
+    [['ping'], '0 NOAUTH Authentication required.'],
+    [['-a', 'hush', 'set', 'k', 'größer 😀'], '0 OK'],
+    [['--no-auth-warning', '--pass', 'hush', 'get', 'k'], '0 größer 😀'],
+    [['-a', 'hush', '-n', '1', 'get', 'k'], '0'],
+    [['-a', 'hush', 'config', 'get', 'appendonly'], '0 appendonly\nno'],
+    [['-a', 'hush', 'dbsize'], '0 1'],
+    [['--bigkeys'], /^1 --bigkeys needs the real redis-cli/],
+    [['-p', '1', 'ping'], /^1 Could not connect to Redis at 127\.0\.0\.1:1: /],
+  ];
+  for (const [args, expected] of cases) {
+    const output = await cli(...args);
+    if (typeof expected === 'string') assert.equal(output, expected);
+    else assert.match(output, expected);
+  }
 });
