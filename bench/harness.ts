@@ -66,6 +66,9 @@ export interface Row {
   readonly cpuSeconds: number | null;
 }
 
+/** A benchmark yields its rows; the row named after the module is ours. */
+export type Benchmark = (options: { rounds: number; progress: (text: string) => void }) => Promise<Row[]>;
+
 /** A row for one figure of one contender; the ratios are against each of the baselines. */
 export function row(
   name: string,
