@@ -151,7 +151,7 @@ test('refuses a Cmd that is not the module', (t) => {
     ['node', 'other.js'],
     ['node', 'x', 'modules/echo/bundle/main.js'],
   ]) {
-    assert.throws(() => checkoutCommand(module, words, 'P', []), /modules\/echo\/dist\/main\.js/);
+    assert.throws(() => checkoutCommand(module, words, 'P', []), /modules\/echo\/bundle\/main\.js/);
   }
 });
 
