@@ -59,7 +59,10 @@ export class Agent implements AgentControl {
       log('warn', `${name}: ended the process of an earlier run`);
     hub.methods.handle('$edgeAgent', (name, payload) => answerAgentMethod(this.#methodHost(), name, payload));
     this.#stopListening = hub.twins.onDesired((moduleId) => {
-      if (moduleId === '$edgeAgent' || moduleId === '$edgeHub') void this.#reconcile();
+      if (moduleId !== '$edgeAgent' && moduleId !== '$edgeHub') return;
+      this.#reconcile().catch((error: unknown) =>
+        log('error', `following the deployment failed: ${String(error)}`),
+      );
     });
     await this.#reconcile();
   }
@@ -145,12 +148,14 @@ export class Agent implements AgentControl {
 
   /** Rounds run one after another; each reads the newest desired properties. */
   #reconcile(): Promise<void> {
-    this.#round = this.#round.then(async () => {
+    const round = this.#round.then(async () => {
       // What one deployment writes in one go (identities, several twins) is seen as a whole.
       await new Promise((resolve) => setImmediate(resolve));
       if (!this.#stopping) await this.#work();
     });
-    return this.#round;
+    // A round that failed does not keep the next one from trying.
+    this.#round = round.catch(() => undefined);
+    return round;
   }
 
   async #work(): Promise<void> {
