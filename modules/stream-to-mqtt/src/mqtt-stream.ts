@@ -1,0 +1,96 @@
+import { Duplex } from 'node:stream';
+
+const CHUNK = 64 * 1024;
+const DIRECT = 16 * 1024;
+
+/**
+ * Stands between the MQTT library and a socket. The library writes a packet in half a dozen small pieces; here they are
+ * gathered until the end of the turn of the event loop and go out in one write.
+ */
+export class GatheringStream extends Duplex {
+  readonly #socket: Duplex;
+  #buffer = Buffer.allocUnsafe(CHUNK);
+  #length = 0;
+  #isScheduled = false;
+
+  constructor(socket: Duplex) {
+    super({ allowHalfOpen: false, autoDestroy: true });
+    this.#socket = socket;
+    socket.on('data', (data: Buffer) => {
+      if (!this.push(data)) socket.pause();
+    });
+    socket.on('end', () => this.push(null));
+    socket.on('close', () => this.destroy());
+    socket.on('error', (error: Error) => this.destroy(error));
+  }
+
+  override _read(): void {
+    this.#socket.resume();
+  }
+
+  override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+    const done = typeof encoding === 'function' ? encoding : callback;
+    if (typeof chunk === 'string') this.#addText(chunk);
+    else if (chunk instanceof Uint8Array) this.#addBytes(chunk);
+    if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      setImmediate(() => this.#flush());
+    }
+    if (typeof done === 'function') (done as () => void)();
+    // The window bounds what is under way, so nobody has to wait for the socket.
+    return true;
+  }
+
+  override cork(): void {
+    // Gathering does the same for longer.
+  }
+
+  override uncork(): void {
+    // See cork.
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#flush();
+    this.#socket.end(callback);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#length = 0;
+    this.#socket.destroy();
+    callback(error);
+  }
+
+  #addText(text: string): void {
+    // Three bytes are the most that one unit of UTF-16 takes in UTF-8.
+    if (text.length * 3 > DIRECT) {
+      this.#addBytes(Buffer.from(text));
+      return;
+    }
+    if (this.#length + text.length * 3 > CHUNK) this.#flush();
+    this.#length += this.#buffer.write(text, this.#length);
+  }
+
+  #addBytes(bytes: Uint8Array): void {
+    if (this.#length + bytes.length > CHUNK) this.#flush();
+    if (bytes.length > DIRECT) {
+      this.#flush();
+      this.#socket.write(bytes);
+      return;
+    }
+    if (bytes.length < 8) for (const byte of bytes) this.#buffer[this.#length++] = byte;
+    else {
+      this.#buffer.set(bytes, this.#length);
+      this.#length += bytes.length;
+    }
+  }
+
+  #flush(): void {
+    this.#isScheduled = false;
+    if (this.#length === 0 || this.destroyed) return;
+    const full = this.#buffer.subarray(0, this.#length);
+    // The socket may keep what it was given, so the next turn starts in new memory.
+    this.#buffer = Buffer.allocUnsafe(CHUNK);
+    this.#length = 0;
+    this.#socket.write(full);
+  }
+}
