@@ -68,6 +68,10 @@ export class Outbox<T extends Held> {
     return lane;
   }
 
+  lanes(): Iterable<Lane<T>> {
+    return this.#lanes;
+  }
+
   /** Takes the lane out with everything in it. */
   removeLane(lane: Lane<T>): void {
     for (const slot of [...lane.unsettled()]) this.settle(slot);
