@@ -87,6 +87,7 @@ test('FIN: the connection is made anew, with everything subscribed', async (t) =
   await works(both);
   both.local.hub.drop('fin', 'm');
   await lost(both);
+  assert.ok(both.module.statuses.some(({ reason }) => reason?.includes('closed by edgeHub')));
   await works(both);
 });
 
@@ -96,6 +97,7 @@ test('RST: the connection is made anew, with everything subscribed', async (t) =
   await works(both);
   both.local.hub.drop('rst', 'm');
   await lost(both);
+  assert.ok(both.module.statuses.some(({ reason }) => reason?.includes('ECONNRESET')));
   await works(both);
 });
 
@@ -121,6 +123,7 @@ test('silent peer: noticed by keepalive within two of its periods, without readi
   const begin = performance.now();
   await lost(both);
   assert.ok(performance.now() - begin < 2500);
+  assert.ok(both.module.statuses.some(({ reason }) => reason?.includes('keepalive')));
   both.local.hub.faults.stall = false;
   await works(both);
 });

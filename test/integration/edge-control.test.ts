@@ -169,7 +169,7 @@ describe('the edge command against the control socket', () => {
     fixture.writeHubFile({ edgeHubPort: 9883 });
     const { code, stderr } = await fixture.edge('module-env', 'mine');
     assert.equal(code, 0);
-    assert.match(stderr, /edgeHub listens on 9883.*other languages fix 8883/);
+    assert.match(stderr, /edgeHub listens on port 9883, not on 8883.*other languages fix 8883/);
     fixture.writeHubFile();
   });
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:tls';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 
@@ -263,6 +264,17 @@ describe('what the service API refuses', () => {
     assert.match(await upgrade('mqtt'), /101/);
     assert.match(await upgrade('amqp'), /404/);
     assert.equal(upgrades, 1);
+  });
+
+  it('is reached on every loopback address of the machine', async () => {
+    const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    const loopback = addresses.filter(({ internal }) => internal).map(({ address }) => address);
+    for (const host of ['127.0.0.1', '::1'].filter((address) => loopback.includes(address))) {
+      const ca = readFileSync(fixture.caFile);
+      const socket = connect({ host, port: fixture.api.port, servername: 'localhost', ca });
+      await once(socket, 'secureConnect');
+      socket.destroy();
+    }
   });
 
   it('takes a free port when its own is in use, and says that a second one is not to be had', async () => {

@@ -2,7 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { EdgeHubLink } from './edge-hub-link.ts';
 import type { Identities, JsonValue, MethodCall, MethodOutcome, Methods } from './hub-api.ts';
 
-type Reply = { status: number; payload: JsonValue };
+interface Reply {
+  status: number;
+  payload: JsonValue;
+}
 type Handler = (name: string, payload: JsonValue) => Promise<Reply>;
 
 /** Brings a direct method to its module: one that the local edge plays itself, or one behind edgeHub. */
@@ -24,6 +27,15 @@ export class MethodRouter implements Methods {
     const handler = this.#handlers.get(call.moduleId);
     if (handler !== undefined) return invokeHandler(handler, call);
     if (this.#identities.get(call.moduleId) === undefined) return { kind: 'notFound' };
+    return this.#invokeLinked(call);
+  }
+
+  /** A call from another module: edgeHub does not tell an unknown module from one that is away, it waits for both. */
+  invokeFromModule(call: MethodCall): Promise<MethodOutcome> {
+    return this.#invokeLinked(call);
+  }
+
+  async #invokeLinked(call: MethodCall): Promise<MethodOutcome> {
     const link = this.#link();
     if (link !== undefined) return link.invoke(call);
     await delay(call.connectTimeoutMs);

@@ -37,9 +37,10 @@ export function parseCommandLine(args: readonly string[], commands: readonly str
     else if (name === '--config-file') configFile = value();
     else if (name === '--log-level') settings['logLevel'] = value() ?? '';
     else if (arg.startsWith('-')) wrong(name, unknownName(name, OPTIONS));
-    else if (command !== undefined) wrong(arg, `expected nothing after the command ${command}`);
-    else if (commands.includes(arg)) command = arg;
-    else wrong(arg, commands.length > 0 ? unknownName(arg, commands) : 'this module has no commands');
+    else if (commands.includes(arg) && command === undefined) command = arg;
+    // Only what stands before a = is shown: behind it there may be a secret.
+    else if (command !== undefined) wrong(name, `expected nothing after the command ${command}`);
+    else wrong(name, commands.length > 0 ? unknownName(name, commands) : 'this module has no commands');
   }
   if (mistakes.length > 0 && action === 'run') throw new ConfigError(mistakes);
   return { action, command, configFile, settings };

@@ -4,6 +4,7 @@ import type { DesiredDocument, JsonObject, JsonValue } from './edge/edge.ts';
 import { errorText } from './errors.ts';
 import type { Log } from './log.ts';
 import { isObject } from './merge-patch.ts';
+import { replaceUserinfo } from './redact.ts';
 import type { Fields } from './settings.ts';
 
 /** Keeps the last accepted desired document, so that a module started again without edgeHub works as it did before. */
@@ -11,13 +12,15 @@ export interface DesiredStore {
   load(): Promise<DesiredDocument | undefined>;
   /** Never rejects: a full disk must not end a working module. */
   save(document: DesiredDocument): Promise<void>;
+  /** Resolves when everything is written. */
+  idle(): Promise<void>;
 }
 
 const FORMAT = 1;
 
 /** Credentials inside of an address stay out as well; the address itself is what the module needs. */
 function withoutSecrets(value: JsonValue): JsonValue {
-  if (typeof value === 'string') return value.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@?#]+@/gi, '$1');
+  if (typeof value === 'string') return replaceUserinfo(value, '');
   if (Array.isArray(value)) return value.map(withoutSecrets);
   if (!isObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutSecrets(inner)]));
@@ -82,5 +85,6 @@ export function createDesiredStore(folder: string, instance: string, fields: Fie
       saving = saving.then(() => write(document));
       return saving;
     },
+    idle: () => saving,
   };
 }

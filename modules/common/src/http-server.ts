@@ -6,6 +6,7 @@ import type { JsonObject, JsonValue, MethodReply } from './edge/edge.ts';
 import { ConfigError, errorText, SuiteError } from './errors.ts';
 import { jsonErrorPlace } from './json-place.ts';
 import { MAX_METHOD_BYTES } from './method-table.ts';
+import { redactText } from './redact.ts';
 import { unknownName } from './suggest.ts';
 
 /** Direct methods over HTTP: offered only where there is no IoT Edge. */
@@ -28,7 +29,8 @@ export interface HttpServerOptions {
 
 export interface HttpServer {
   readonly port: number;
-  stop(): Promise<void>;
+  /** Takes no more connections and waits for replies under way, until the signal aborts. */
+  stop(signal: AbortSignal): Promise<void>;
 }
 
 interface Answer {
@@ -53,8 +55,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     { requestTimeout: BODY_TIME_MS, headersTimeout: BODY_TIME_MS },
     (request, response) => {
       answer(request, options).then(
-        (found) => reply(request, response, found),
-        (error: unknown) => reply(request, response, fail(500, errorText(error))),
+        (found) => reply(server, request, response, found),
+        (error: unknown) => reply(server, request, response, fail(500, redactText(errorText(error)))),
       );
     },
   );
@@ -62,18 +64,23 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const address = server.address();
   return {
     port: typeof address === 'object' && address ? address.port : options.port,
-    stop: () =>
+    stop: (signal) =>
       new Promise((resolve) => {
-        server.close(() => resolve());
-        // Replies under way were waited for before; what is left are idle connections of scrapers.
-        server.closeAllConnections();
+        const cut = (): void => server.closeAllConnections();
+        server.close(() => {
+          signal.removeEventListener('abort', cut);
+          resolve();
+        });
+        if (signal.aborted) cut();
+        else signal.addEventListener('abort', cut, { once: true });
       }),
   };
 }
 
 function listen(server: Server, { port, host }: HttpServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(listenMistake(error, port)));
+    // It stays: a connection that cannot be accepted, for want of descriptors, must not end the module.
+    server.on('error', (error: NodeJS.ErrnoException) => reject(listenMistake(error, port)));
     server.listen({ port, ...(host === undefined ? {} : { host }) }, resolve);
   });
 }
@@ -182,7 +189,14 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
   return bytes > MAX_METHOD_BYTES ? undefined : Buffer.concat(chunks).toString();
 }
 
-function reply(request: IncomingMessage, response: ServerResponse, { status, body, headers }: Answer): void {
+function reply(
+  server: Server,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, body, headers }: Answer,
+): void {
+  // A kept connection would hold up the stop.
+  if (!server.listening) response.shouldKeepAlive = false;
   const text = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`;
   const type = 'application/json; charset=utf-8';
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text), ...headers });

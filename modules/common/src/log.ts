@@ -33,6 +33,8 @@ const SEVERITY: Readonly<Record<LogLevel, readonly [number, string]>> = {
 };
 
 const MAX_TEXT = 4096;
+/** Docker's log drivers cut a longer line in two, and the second half would be a record of its own. */
+const MAX_LINE_BYTES = 15 * 1024;
 const MAX_DEPTH = 6;
 
 function clean(value: unknown, name: string, depth: number): unknown {
@@ -87,7 +89,14 @@ function format(json: string): string {
     Object.keys(fields).length > 0
       ? ` ${JSON.stringify(fields).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')}`
       : '';
-  return `<${severity}> ${stamp} [${tag}] ${line.msg}${tail}\n`;
+  return `${fit(`<${severity}> ${stamp} [${tag}] ${line.msg}${tail}`)}\n`;
+}
+
+function fit(line: string): string {
+  // A character of a string takes three bytes at most.
+  if (line.length * 3 <= MAX_LINE_BYTES || Buffer.byteLength(line) <= MAX_LINE_BYTES) return line;
+  const kept = Buffer.from(line).subarray(0, MAX_LINE_BYTES).toString();
+  return `${kept.replace(/\uFFFD+$/, '')}…`;
 }
 
 export interface LogOptions {

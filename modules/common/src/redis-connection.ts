@@ -136,7 +136,8 @@ export class RedisConnection {
   /** Waits for the calls under way until the signal aborts, then lets go. Idempotent. */
   async close(signal?: AbortSignal): Promise<void> {
     if (this.#status.state === 'closed') return;
-    this.#setStatus('closed');
+    // Whoever closes it knows; listeners hear of what happens to the connection only.
+    this.#status = { state: 'closed', since: new Date(this.#clock.now()) };
     this.#stopping.abort();
     this.#stopHeartbeat?.();
     const client = this.#client;

@@ -24,7 +24,7 @@ function parseLines(text: string, name: string): JsonObject {
         name: place,
         problem: 'expected NAME=VALUE or a comment that starts with #',
       });
-    else if (key in found)
+    else if (Object.hasOwn(found, key))
       mistakes.push({ origin: 'file', name: place, problem: `${key} is set a second time` });
     // A # inside of a value belongs to it: passwords have them.
     else found[key] = unquote((match?.[2] ?? '').trim());

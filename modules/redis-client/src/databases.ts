@@ -9,6 +9,7 @@ const MAX_OTHER_DATABASES = 8;
 interface Other {
   readonly connection: RedisConnection;
   readonly connected: Promise<void>;
+  users: number;
 }
 
 /**
@@ -34,10 +35,11 @@ export class Databases {
     call: (client: RedisClient) => Promise<T>,
   ): Promise<T> {
     const startedAt = performance.now();
-    const connection = await this.#connection(db, 'memory');
-    // A connection that had to be made first takes its time from the same limit.
-    const limitMs = Math.max(1, this.#target.commandTimeoutMs - (performance.now() - startedAt));
-    return connection.run(doing, call, Math.round(limitMs));
+    return this.#using(db, 'memory', (connection) => {
+      // A connection that had to be made first takes its time from the same limit.
+      const limitMs = Math.max(1, this.#target.commandTimeoutMs - (performance.now() - startedAt));
+      return connection.run(doing, call, Math.round(limitMs));
+    });
   }
 
   async write<T>(
@@ -46,13 +48,7 @@ export class Databases {
     call: (client: RedisClient) => Promise<T>,
   ): Promise<T> {
     if (!this.confirmsOnDisk) return this.read(db, doing, call);
-    const connection = await this.#connection(db, 'fsync');
-    let writes = this.#durable.get(connection);
-    if (writes === undefined) {
-      writes = new DurableWrites(connection, this.#target.commandTimeoutMs);
-      this.#durable.set(connection, writes);
-    }
-    return writes.run(doing, call);
+    return this.#using(db, 'fsync', (connection) => this.#durableWrites(connection).run(doing, call));
   }
 
   /** True when writes are confirmed by WAITAOF: asked for, and the server can. */
@@ -76,29 +72,57 @@ export class Databases {
     await Promise.all(all.map((connection) => connection.close(signal)));
   }
 
-  async #connection(db: number | undefined, use: 'memory' | 'fsync'): Promise<RedisConnection> {
+  async #using<T>(
+    db: number | undefined,
+    use: 'memory' | 'fsync',
+    run: (connection: RedisConnection) => Promise<T>,
+  ): Promise<T> {
     const number = db ?? this.#target.db;
-    if (this.#target.mode === 'cluster' && number !== 0)
+    if (this.#target.mode === 'cluster' && number !== 0) {
       throw malformed('"db" must be 0: a Redis cluster has no other');
-    if (number === this.#target.db && use === 'memory') return this.main;
+    }
     // While Redis is away no further connection is tried: the main one knows when it is back.
-    if (this.main.status.state !== 'ready') return this.main;
-    const name = `${number} ${use}`;
-    const known = this.#others.get(name);
-    const other = known ?? this.#open(number);
+    const isMain = (number === this.#target.db && use === 'memory') || this.main.status.state !== 'ready';
+    if (isMain) return run(this.main);
+    const other = this.#other(number, use);
+    other.users += 1;
+    try {
+      await this.#connected(other, number);
+      return await run(other.connection);
+    } finally {
+      other.users -= 1;
+      this.#closeIdle();
+    }
+  }
+
+  /** Opened when first needed; the one that was used last moves to the end. */
+  #other(db: number, use: string): Other {
+    const name = `${db} ${use}`;
+    const other = this.#others.get(name) ?? this.#open(db);
     this.#others.delete(name);
     this.#others.set(name, other);
-    this.#closeOldest();
+    return other;
+  }
+
+  async #connected(other: Other, db: number): Promise<void> {
     try {
-      await deadline(other.connected, this.#target.commandTimeoutMs, undefined, () => this.#late(number));
+      const limitMs = this.#target.commandTimeoutMs;
+      await deadline(other.connected, limitMs, undefined, () => this.#late(db));
     } catch (error) {
-      if (this.#others.get(name) === other) this.#others.delete(name);
+      for (const [name, known] of this.#others) if (known === other) this.#others.delete(name);
       void other.connection.close();
-      throw error instanceof SuiteError && error.code === 'DATA_INVALID'
-        ? malformed(`"db" ${number} does not exist in this Redis`)
-        : error;
+      const isUnknown = error instanceof SuiteError && error.code === 'DATA_INVALID';
+      throw isUnknown ? malformed(`"db" ${db} does not exist in this Redis`) : error;
     }
-    return other.connection;
+  }
+
+  #durableWrites(connection: RedisConnection): DurableWrites {
+    let writes = this.#durable.get(connection);
+    if (writes === undefined) {
+      writes = new DurableWrites(connection, this.#target.commandTimeoutMs);
+      this.#durable.set(connection, writes);
+    }
+    return writes;
   }
 
   #late(db: number): RedisCallError {
@@ -109,13 +133,15 @@ export class Databases {
 
   #open(db: number): Other {
     const connection = this.main.duplicate({ db });
-    return { connection, connected: connection.connect() };
+    return { connection, connected: connection.connect(), users: 0 };
   }
 
-  #closeOldest(): void {
-    const [oldest] = this.#others;
-    if (oldest === undefined || this.#others.size <= MAX_OTHER_DATABASES) return;
-    this.#others.delete(oldest[0]);
-    void oldest[1].connected.catch(() => undefined).then(() => oldest[1].connection.close());
+  #closeIdle(): void {
+    for (const [name, { connection, users }] of this.#others) {
+      if (this.#others.size <= MAX_OTHER_DATABASES) return;
+      if (users > 0) continue;
+      this.#others.delete(name);
+      void connection.close();
+    }
   }
 }

@@ -32,11 +32,14 @@ test('a handler that throws at once is answered with 500', async () => {
   const handler: MethodHandler = () => {
     throw new Error('broken');
   };
-  assert.deepEqual(await answer(handler, 'null'), problem(500, 'broken'));
+  assert.deepEqual(await answer(handler, 'null'), problem(500, 'M error: broken'));
 });
 
 test('a handler that rejects is answered with 500', async () => {
-  assert.deepEqual(await answer(() => Promise.reject(new Error('late')), 'null'), problem(500, 'late'));
+  assert.deepEqual(
+    await answer(() => Promise.reject(new Error('late')), 'null'),
+    problem(500, 'M error: late'),
+  );
 });
 
 test('an unknown name is answered with 501, in whatever case it is written', async () => {

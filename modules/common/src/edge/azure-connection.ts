@@ -100,7 +100,10 @@ export function createConnection(
   // acknowledges an input that nobody listens for.
   transport.on('error', (error: Error) => down(unavailable('keeping the connection', error.message, error)));
   transport.on('disconnect', (error?: Error) => {
-    if (connected) down(unavailable('keeping the connection', describeLoss(guard.lastError ?? error), error));
+    if (connected)
+      down(
+        unavailable('keeping the connection', describeLoss(guard.lastError, guard.isPingUnanswered), error),
+      );
   });
   transport.on('inputMessage', (input: string, message: Message) => events.onInput(input, message));
   transport.on('twinDesiredPropertiesUpdate', (patch: unknown) => events.onDesiredPatch(patch));

@@ -18,7 +18,8 @@ export function describeFailure(error: unknown): string {
   return (typeof code === 'number' ? CONNACK[code] : undefined) ?? errorText(error);
 }
 
-/** Why a connection ended; without an error the peer closed it, or keepalive found it silent. */
-export function describeLoss(error: unknown): string {
-  return error === undefined || error === null ? 'closed by edgeHub' : errorText(error);
+/** Why a connection ended, by the socket's error, or without one. */
+export function describeLoss(error: unknown, wasSilent: boolean): string {
+  if (error !== undefined && error !== null) return errorText(error);
+  return wasSilent ? 'edgeHub did not answer a keepalive ping' : 'closed by edgeHub';
 }

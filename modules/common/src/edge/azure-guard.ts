@@ -6,6 +6,7 @@ import { errorText } from '../errors.ts';
 /** The part of mqtt.js's client that the guard touches. */
 export interface RawClient {
   on(event: 'error', listener: (error: unknown) => void): unknown;
+  on(event: 'packetsend' | 'packetreceive', listener: (packet: { cmd: string }) => void): unknown;
   end(force: boolean): unknown;
   readonly stream: { destroy(): unknown };
 }
@@ -20,7 +21,6 @@ export interface GuardEvents {
 type Connect = (uri: string, options: object) => RawClient;
 
 const TWIN_RESPONSE = '$iothub/twin/res/';
-const DESIRED_PATCH = '$iothub/twin/PATCH/properties/desired/';
 const METHOD_REQUEST = '$iothub/methods/POST/';
 
 /**
@@ -41,6 +41,11 @@ export class GuardedMqtt extends MqttBase {
     super(provider);
     this.#provider = provider;
     this.#events = events;
+  }
+
+  /** True while a ping waits for its answer; when the connection ends like that, the peer was silent. */
+  get isPingUnanswered(): boolean {
+    return this.#provider.isPingUnanswered();
   }
 
   /** Destroys the socket, also one that is only being opened; graceful closing waits for a peer that may be dead. */
@@ -78,10 +83,6 @@ export class GuardedMqtt extends MqttBase {
       }
       return payload;
     }
-    if (topic.startsWith(DESIRED_PATCH) && !isJson(payload)) {
-      this.#events.onUnreadable('desired patch that is not JSON');
-      return undefined;
-    }
     if (topic.startsWith(METHOD_REQUEST)) {
       const [name = '', query = ''] = topic.slice(METHOD_REQUEST.length).split('/?$rid=');
       return this.#events.onMethodRequest(name, query) ? undefined : payload;
@@ -110,6 +111,7 @@ function topicKind(topic: string): string {
 
 interface Provider {
   connect: Connect;
+  isPingUnanswered(): boolean;
   destroy(): void;
 }
 
@@ -117,11 +119,15 @@ function createProvider(connectTimeoutMs: number, onError: (error: unknown) => v
   const connectMqtt = loadMqtt();
   let client: RawClient | undefined;
   let destroyed = false;
+  let pinged = false;
   return {
+    isPingUnanswered: () => pinged,
     connect(uri, options) {
       client = connectMqtt(uri, { ...options, connectTimeout: connectTimeoutMs });
       // The SDK takes its own listener away in between; an 'error' without one would end the process.
       client.on('error', onError);
+      client.on('packetsend', ({ cmd }) => (pinged ||= cmd === 'pingreq'));
+      client.on('packetreceive', () => (pinged = false));
       if (destroyed) client.end(true);
       return client;
     },

@@ -35,7 +35,7 @@ export function createMethodAnswers(log: Log): MethodAnswers {
       return checked(await handler({ name, payload, requestId }));
     } catch (error) {
       log.warn('method failed', { method: name, requestId, error });
-      return methodFailure(500, errorText(error));
+      return methodFailure(500, `${name} error: ${errorText(error)}`);
     }
   }
 

@@ -124,8 +124,8 @@ export function createSession(context: SessionContext, credentials: Credentials)
           const twin = await connection.readTwin();
           if (reportedDue) reportedRead(twin);
           const { incomplete } = follow(desired.full(twin['desired']));
-          readAgain = readAgain || incomplete;
-          if (readAgain && round >= MAX_GAP_READS) {
+          if (incomplete) readAgain = true;
+          if (incomplete && round >= MAX_GAP_READS) {
             desired.giveUpEarly();
             return;
           }
