@@ -2,13 +2,15 @@ import { Buffer } from 'node:buffer';
 import { createRequire } from 'node:module';
 import { MqttBase } from 'azure-iot-mqtt-base';
 import { errorText } from '../errors.ts';
+import type { Corkable } from '../write-gathering.ts';
+import { createWriteGathering } from '../write-gathering.ts';
 
 /** The part of mqtt.js's client that the guard touches. */
 export interface RawClient {
   on(event: 'error', listener: (error: unknown) => void): unknown;
   on(event: 'packetsend' | 'packetreceive', listener: (packet: { cmd: string }) => void): unknown;
   end(force: boolean): unknown;
-  readonly stream: { destroy(): unknown };
+  readonly stream: Corkable & { destroy(): unknown };
 }
 
 export interface GuardEvents {
@@ -51,6 +53,11 @@ export class GuardedMqtt extends MqttBase {
   /** Destroys the socket, also one that is only being opened; graceful closing waits for a peer that may be dead. */
   destroy(): void {
     this.#provider.destroy();
+  }
+
+  /** The packets that this turn of the event loop writes go out together. */
+  gatherWrites(): void {
+    this.#provider.gatherWrites();
   }
 
   override emit(event: string | symbol, ...args: unknown[]): boolean {
@@ -113,6 +120,7 @@ interface Provider {
   connect: Connect;
   isPingUnanswered(): boolean;
   destroy(): void;
+  gatherWrites(): void;
 }
 
 function createProvider(connectTimeoutMs: number, onError: (error: unknown) => void): Provider {
@@ -120,6 +128,7 @@ function createProvider(connectTimeoutMs: number, onError: (error: unknown) => v
   let client: RawClient | undefined;
   let destroyed = false;
   let pinged = false;
+  const gather = createWriteGathering();
   return {
     isPingUnanswered: () => pinged,
     connect(uri, options) {
@@ -135,6 +144,9 @@ function createProvider(connectTimeoutMs: number, onError: (error: unknown) => v
       destroyed = true;
       client?.end(true);
       client?.stream.destroy();
+    },
+    gatherWrites() {
+      if (client !== undefined) gather(client.stream);
     },
   };
 }
