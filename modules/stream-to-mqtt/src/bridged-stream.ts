@@ -21,8 +21,8 @@ export interface Outgoing extends Message {
   readonly pairs: Pairs;
   readonly readAt: number;
   readonly fault?: Refusal;
-  /** It comes from the dead letters: its id there. */
-  readonly replayOf?: string;
+  /** It comes from the dead letters, whose keeper wants to know what became of it. */
+  readonly replay?: (isDelivered: boolean) => void;
 }
 
 export interface Shaping {
@@ -31,6 +31,21 @@ export interface Shaping {
   /** Either the same for all entries, or looked up in each. */
   readonly topic: (field: FieldLookup) => TopicResult;
   readonly isJson: boolean;
+}
+
+export function noCounts(): StreamCounters {
+  return {
+    read: 0,
+    published: 0,
+    bytes: 0,
+    filtered: 0,
+    deadLettered: 0,
+    replayed: 0,
+    redelivered: 0,
+    trimmed: 0,
+    dropped: 0,
+    groupsRecreated: 0,
+  };
 }
 
 export interface StreamCounters {
@@ -42,6 +57,8 @@ export interface StreamCounters {
   redelivered: number;
   trimmed: number;
   dropped: number;
+  replayed: number;
+  groupsRecreated: number;
 }
 
 /** What housekeeping saw last. */
@@ -71,16 +88,8 @@ export class BridgedStream {
   isHot = false;
   problem: string | undefined;
   figures: StreamFigures | undefined;
-  readonly counters: StreamCounters = {
-    read: 0,
-    published: 0,
-    bytes: 0,
-    filtered: 0,
-    deadLettered: 0,
-    redelivered: 0,
-    trimmed: 0,
-    dropped: 0,
-  };
+  readonly counters: StreamCounters = noCounts();
+  readonly #totals: StreamCounters;
   /** Done, and not acknowledged in Redis yet. */
   toAck: string[] = [];
   acking: readonly string[] = [];
@@ -95,7 +104,10 @@ export class BridgedStream {
     readonly shaping: Shaping;
     readonly messageBucket: TokenBucket | undefined;
     readonly byteBucket: TokenBucket | undefined;
+    /** Counts of all streams together, since the module started. */
+    readonly totals: StreamCounters;
   }) {
+    this.#totals = options.totals;
     this.db = options.db;
     this.key = options.key;
     this.name = options.name;
@@ -104,6 +116,11 @@ export class BridgedStream {
     this.shaping = options.shaping;
     this.messageBucket = options.messageBucket;
     this.byteBucket = options.byteBucket;
+  }
+
+  count(what: keyof StreamCounters, by = 1): void {
+    this.counters[what] += by;
+    this.#totals[what] += by;
   }
 
   /** Every id of this group's life that is already in hand, so that a second reading does not double it. */

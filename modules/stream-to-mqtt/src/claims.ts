@@ -11,7 +11,6 @@ export interface ClaimOptions {
   readonly flow: Flow;
   readonly operations: Operations;
   readonly minIdleMs: number;
-  readonly mayRead: () => boolean;
   readonly wantsDeliveries: boolean;
   readonly clock: Clock;
   readonly log: Log;
@@ -62,7 +61,7 @@ export class Claims {
     const holding = streams().filter(({ lane }) => lane.size > 0);
     await operations.each(signal, holding, async (stream) => {
       const ids = [...stream.lane.unsettled()]
-        .filter(({ entry }) => entry.epoch === stream.epoch && entry.replayOf === undefined)
+        .filter(({ entry }) => entry.epoch === stream.epoch && entry.replay === undefined)
         .map(({ entry }) => entry.id);
       for (let at = 0; at < ids.length; at += REFRESH_IDS) await source.refresh(stream.key, ids.slice(at, at + REFRESH_IDS));
     });
@@ -70,9 +69,9 @@ export class Claims {
   }
 
   async #sweep(signal: AbortSignal): Promise<void> {
-    const { streams, operations, mayRead } = this.#options;
+    const { streams, operations, flow } = this.#options;
     const drained = streams().filter(({ phase }) => phase === 'new');
-    if (mayRead()) await operations.each(signal, drained, (stream) => this.#claim(stream, signal));
+    if (flow.room() > 0) await operations.each(signal, drained, (stream) => this.#claim(stream, signal));
   }
 
   /** Goes on where the last call ended: from the start each time, what lies behind many fresh entries would never be reached. */
@@ -82,7 +81,7 @@ export class Claims {
       if (signal.aborted || flow.room() === 0 || stream.phase !== 'new') return;
       const claimed = await source.claim(stream.key, stream.claimCursor, minIdleMs, CLAIM_COUNT);
       stream.claimCursor = claimed.cursor;
-      stream.counters.trimmed += claimed.deleted.length;
+      stream.count('trimmed', claimed.deleted.length);
       const known = stream.inHand();
       const fresh = claimed.entries.filter(({ id, pairs }) => pairs !== undefined && !known.has(id));
       if (fresh.length === 0) continue;

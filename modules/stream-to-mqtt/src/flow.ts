@@ -23,6 +23,8 @@ export interface FlowOptions {
   /** The entry can never be delivered. */
   readonly dead: (entry: Outgoing, refusal: Refusal) => void;
   readonly onChange: () => void;
+  /** False while another instance has the lease. */
+  readonly isActive: () => boolean;
 }
 
 const MAX_HELD_BYTES = 8 * 1024 * 1024;
@@ -100,7 +102,7 @@ export class Flow {
 
   /** How many entries may be read now; 0 when it is not worth a read. Nothing is read that cannot soon be sent. */
   room(): number {
-    if (!this.#isReady || this.#isStopped || this.#pauses.size > 0) return 0;
+    if (!this.#isReady || this.#isStopped || this.#pauses.size > 0 || !this.#options.isActive()) return 0;
     const { batchSize, messageBucket, byteBucket } = this.#options;
     if (byteBucket?.available() === 0) return 0;
     const capacity = this.#window + Math.max(this.#window, batchSize);
@@ -120,15 +122,14 @@ export class Flow {
   /** Takes entries of a stream in, in their order. */
   accept(stream: BridgedStream, entries: readonly Entry[], redelivered: boolean, deliveries?: ReadonlyMap<string, number>): void {
     const now = this.#options.clock.now();
-    const { counters } = stream;
     for (const entry of entries) {
       if (entry.pairs === undefined) continue;
       const again = redelivered || (entry.deliveries ?? 0) > 0;
       const outgoing = stream.shape(entry, entry.pairs, again, deliveries?.get(entry.id) ?? (entry.deliveries ?? 0) + 1, now);
-      counters.read += 1;
-      if (again) counters.redelivered += 1;
+      stream.count('read');
+      if (again) stream.count('redelivered');
       if (outgoing === undefined) {
-        counters.filtered += 1;
+        stream.count('filtered');
         this.#options.filtered(stream, entry.id);
         continue;
       }
@@ -147,7 +148,7 @@ export class Flow {
   }
 
   pump(): void {
-    if (!this.#isReady || this.#isPumping || this.#pauses.size > 0) return;
+    if (!this.#isReady || this.#isPumping || this.#pauses.size > 0 || !this.#options.isActive()) return;
     this.#isPumping = true;
     try {
       for (;;) {
@@ -206,8 +207,9 @@ export class Flow {
       this.#isTentative = false;
       this.#retryMs = FIRST_RETRY_MS;
     }
-    entry.source.counters.published += 1;
-    entry.source.counters.bytes += entry.bytes;
+    entry.source.count('published');
+    entry.source.count('bytes', entry.bytes);
+    if (entry.replay !== undefined) entry.source.count('replayed');
     this.#options.done(entry);
     this.pump();
     if (this.room() > 0) this.latch.wake();

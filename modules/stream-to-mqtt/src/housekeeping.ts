@@ -94,7 +94,7 @@ export class Housekeeping {
     const isKnown = typeof lagBefore === 'number' && typeof lagAfter === 'number';
     const dropped = isKnown ? Math.max(0, lagBefore - lagAfter) : removed;
     if (dropped > 0) {
-      stream.counters.dropped += dropped;
+      stream.count('dropped', dropped);
       log.warn('the oldest entries of a backlog were dropped', { stream: stream.name, db: stream.db, dropped, kept: keep });
     }
     return [after, numberFrom(results[3]) ?? 0];

@@ -18,9 +18,8 @@ export interface ReaderOptions {
   readonly blockMs: number;
   readonly groupStart: string;
   readonly wantsDeliveries: boolean;
-  /** False while another instance has the lease. */
-  readonly mayRead: () => boolean;
-  readonly onRecreated: (stream: BridgedStream) => void;
+  /** The only active one of several takes what the others hold before anything else. */
+  readonly takesOver: boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -76,8 +75,8 @@ export class Reader {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
-    const { flow, streams, operations, mayRead, clock } = this.#options;
-    const room = mayRead() ? flow.room() : 0;
+    const { flow, streams, operations, clock } = this.#options;
+    const room = flow.room();
     if (room === 0) {
       const capMs = flow.roomInMs();
       await flow.latch.wait(capMs > 0 ? Math.min(capMs, IDLE_MS) : IDLE_MS, signal, clock);
@@ -94,7 +93,7 @@ export class Reader {
   }
 
   async #ensureGroup(stream: BridgedStream): Promise<void> {
-    const { source, groupStart, onRecreated } = this.#options;
+    const { source, groupStart, log } = this.#options;
     let made: 'created' | 'there' | 'absent';
     try {
       made = await source.ensureGroup(stream.key, groupStart);
@@ -112,11 +111,12 @@ export class Reader {
     if (made === 'created') {
       if (stream.hadGroup) {
         stream.newEpoch();
-        onRecreated(stream);
+        stream.count('groupsRecreated');
+        log.warn('a consumer group was lost and is made anew', { stream: stream.name, db: stream.db, start: groupStart });
       }
       stream.phase = 'new';
     } else {
-      stream.phase = 'own';
+      stream.phase = this.#options.takesOver ? 'takeover' : 'own';
       stream.cursor = '0';
     }
     stream.hadGroup = true;
@@ -160,7 +160,7 @@ export class Reader {
   #trimmed(stream: BridgedStream, entries: readonly Entry[]): void {
     for (const { id, pairs } of entries) {
       if (pairs !== undefined) continue;
-      stream.counters.trimmed += 1;
+      stream.count('trimmed');
       this.#options.acknowledger.add(stream, id);
     }
   }
