@@ -18,7 +18,6 @@ export interface Outgoing extends Message {
   readonly source: BridgedStream;
   /** The group's life it was read in: an id of a group that was lost means nothing in the new one. */
   readonly epoch: number;
-  readonly pairs: Pairs;
   readonly readAt: number;
   readonly fault?: Refusal;
   /** It comes from the dead letters, whose keeper wants to know what became of it. */
@@ -158,7 +157,6 @@ export class BridgedStream {
       db: this.db,
       epoch: this.epoch,
       id: entry.id,
-      pairs,
       topic: topicText,
       payload: bytes,
       isJson,

@@ -43,11 +43,18 @@ export async function bury(
   limits: { readonly max: number; readonly now: number; readonly acknowledge: boolean },
 ): Promise<void> {
   if ((await source.length(target)) >= limits.max) throw new DeadLettersFull(entry.stream, limits.max);
+  const pairs = await contentOf(source, entry);
   const values = [entry.stream, entry.id, source.group, refusal.code, refusal.text, new Date(limits.now).toISOString()];
   const header = HEADER.flatMap((name, at) => [name, values[at] ?? '']);
-  const keep = ['XADD', target, '*', ...header, ...entry.pairs] as const;
+  const keep = ['XADD', target, '*', ...header, ...pairs] as const;
   const acknowledge = ['XACK', entry.source.key, source.group, entry.id] as const;
   await source.together('keeping a dead letter', limits.acknowledge ? [keep, acknowledge] : [keep]);
+}
+
+/** The entry as it stands in its stream; when it was removed there, what was to be published of it. */
+async function contentOf(source: StreamSource, entry: Outgoing): Promise<readonly Buffer[]> {
+  const [found] = await source.range(entry.source.key, entry.id, 1, entry.id);
+  return found?.pairs ?? [Buffer.from('payload'), entry.payload];
 }
 
 export interface DeadLetter {

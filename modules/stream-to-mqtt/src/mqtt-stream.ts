@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream';
 
 const CHUNK = 64 * 1024;
 const DIRECT = 16 * 1024;
+const MAX_SPARE = 4;
 
 /**
  * Stands between the MQTT library and a socket. The library writes a packet in half a dozen small pieces; here they are
@@ -9,7 +10,8 @@ const DIRECT = 16 * 1024;
  */
 export class GatheringStream extends Duplex {
   readonly #socket: Duplex;
-  #buffer = Buffer.allocUnsafe(CHUNK);
+  readonly #spare: Buffer[] = [];
+  #buffer: Buffer = Buffer.allocUnsafe(CHUNK);
   #length = 0;
   #isScheduled = false;
 
@@ -87,10 +89,13 @@ export class GatheringStream extends Duplex {
   #flush(): void {
     this.#isScheduled = false;
     if (this.#length === 0 || this.destroyed) return;
-    const full = this.#buffer.subarray(0, this.#length);
-    // The socket may keep what it was given, so the next turn starts in new memory.
-    this.#buffer = Buffer.allocUnsafe(CHUNK);
+    const full = this.#buffer;
+    const length = this.#length;
+    this.#buffer = this.#spare.pop() ?? Buffer.allocUnsafe(CHUNK);
     this.#length = 0;
-    this.#socket.write(full);
+    // The socket keeps what it was given until it is sent; then it serves again.
+    this.#socket.write(full.subarray(0, length), () => {
+      if (this.#spare.length < MAX_SPARE) this.#spare.push(full);
+    });
   }
 }

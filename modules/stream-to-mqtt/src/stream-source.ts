@@ -140,9 +140,9 @@ export class StreamSource {
     return removed + (numberFrom(await this.#run('trimming a stream', 'XTRIM', key, 'MINID', '=', id)) ?? 0);
   }
 
-  /** Entries of a stream after an id. */
-  async range(key: Buffer, from: string, count: number): Promise<readonly Entry[]> {
-    return readEntries(await this.#run('reading a stream', 'XRANGE', key, from, '+', 'COUNT', count));
+  /** Entries of a stream from an id on. */
+  async range(key: Buffer, from: string, count: number, to = '+'): Promise<readonly Entry[]> {
+    return readEntries(await this.#run('reading a stream', 'XRANGE', key, from, to, 'COUNT', count));
   }
 
   async remove(key: Buffer, ids: readonly string[]): Promise<void> {
