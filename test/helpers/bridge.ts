@@ -179,3 +179,13 @@ export async function pendingOf(redis: Redis, stream: string, group = 'mqtt-grou
   const [count] = (await redis.call('XPENDING', stream, group)) as [number];
   return count;
 }
+
+/** Entries that the group has still to acknowledge, delivered or not; -1 while there is no such group. */
+export async function leftOf(redis: Redis, stream: string, group = 'mqtt-group'): Promise<number> {
+  const groups = (await redis.call('XINFO', 'GROUPS', stream).catch(() => [])) as (string | number)[][];
+  for (const fields of groups) {
+    const value = (name: string): unknown => fields[fields.indexOf(name) + 1];
+    if (value('name') === group) return Number(value('lag')) + Number(value('pending'));
+  }
+  return -1;
+}

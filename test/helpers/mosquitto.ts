@@ -82,6 +82,7 @@ export async function startMosquitto(t: TestContext | undefined, options: Mosqui
     await rm(dir, { recursive: true, force: true });
   };
 
+  process.setMaxListeners(100);
   process.once('exit', () => child?.kill('SIGKILL'));
   t?.after(stop);
   await start();

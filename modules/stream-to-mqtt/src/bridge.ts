@@ -5,7 +5,7 @@ import { bridgeMethods } from './bridge-methods.ts';
 import { Rates, streamStatus, summarise } from './bridge-status.ts';
 import type { BridgedStream, Outgoing } from './bridged-stream.ts';
 import { Database } from './database.ts';
-import { Flow } from './flow.ts';
+import { Flow, SETTING } from './flow.ts';
 import type { Slot } from './lane.ts';
 import { Lease } from './lease.ts';
 import { Operations } from './operations.ts';
@@ -36,7 +36,6 @@ export class Bridge implements Component<BridgeSettings> {
   #lease: Lease | undefined;
   #loops = new AbortController();
   #leasing: Promise<void> | undefined;
-  #paused: boolean;
 
   constructor(settings: BridgeSettings, context: ModuleContext, shared: Shared, clock: Clock = systemClock) {
     this.#settings = settings;
@@ -44,8 +43,11 @@ export class Bridge implements Component<BridgeSettings> {
     this.#shared = shared;
     this.#clock = clock;
     this.#log = context.log.child('bridge');
-    this.#paused = settings.paused;
     this.methods = bridgeMethods(this);
+  }
+
+  get settings(): BridgeSettings {
+    return this.#settings;
   }
 
   get streams(): readonly BridgedStream[] {
@@ -113,7 +115,7 @@ export class Bridge implements Component<BridgeSettings> {
       database.run();
     }
     if (settings.singleActive) this.#startLease(databases, named(this.#context.instance));
-    if (this.#paused) flow.pause('setting', 'the setting paused is true');
+    if (settings.paused) flow.pause(SETTING, 'the setting paused is true');
     flow.start();
     this.#report();
   }
@@ -129,9 +131,8 @@ export class Bridge implements Component<BridgeSettings> {
   }
 
   applyLive(settings: BridgeSettings): void {
-    this.#paused = settings.paused;
-    if (settings.paused) this.#flow?.pause('setting', 'the setting paused is true');
-    else this.#flow?.resume('setting');
+    if (settings.paused) this.#flow?.pause(SETTING, 'the setting paused is true');
+    else this.#flow?.resume(SETTING);
   }
 
   onHealthChange(listener: () => void): void {
@@ -163,7 +164,6 @@ export class Bridge implements Component<BridgeSettings> {
   /** Ends the pause of the method and those that wait for a person; the setting stands. */
   resume(): void {
     this.#flow?.resume();
-    if (this.#paused) this.#flow?.pause('setting', 'the setting paused is true');
   }
 
   summary(): JsonObject {

@@ -5,6 +5,7 @@ import type { EntryFacts, PayloadResult } from './payload.ts';
 import type { Entry } from './redis-replies.ts';
 import type { Message, Refusal } from './sink.ts';
 import type { TokenBucket } from './token-bucket.ts';
+import { labelOf } from './topic.ts';
 import type { FieldLookup, TopicResult } from './topic.ts';
 
 /**
@@ -73,6 +74,7 @@ export class BridgedStream {
   readonly db: number;
   readonly key: Buffer;
   readonly name: string;
+  readonly #label: string;
   readonly isExplicit: boolean;
   readonly lane: Lane<Outgoing>;
   readonly messageBucket: TokenBucket | undefined;
@@ -110,6 +112,7 @@ export class BridgedStream {
     this.db = options.db;
     this.key = options.key;
     this.name = options.name;
+    this.#label = labelOf(options.key);
     this.isExplicit = options.isExplicit;
     this.lane = options.lane;
     this.shaping = options.shaping;
@@ -154,6 +157,7 @@ export class BridgedStream {
     return {
       source: this,
       stream: this.name,
+      label: this.#label,
       db: this.db,
       epoch: this.epoch,
       id: entry.id,

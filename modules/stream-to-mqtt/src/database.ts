@@ -144,7 +144,7 @@ export class Database {
 
   /** The stream's topic depends on whether its name exists elsewhere. */
   reshape(): void {
-    for (const stream of this.#list) stream.shaping = this.#shaping(stream.name);
+    for (const stream of this.#list) stream.shaping = this.#shaping(stream.key, stream.name);
   }
 
   async stop(signal: AbortSignal): Promise<void> {
@@ -207,7 +207,7 @@ export class Database {
       name,
       isExplicit,
       lane: flow.outbox.lane(name),
-      shaping: this.#shaping(name),
+      shaping: this.#shaping(key, name),
       messageBucket: optionalBucket(settings.maxTopicMessagesPerSecond, now),
       byteBucket: optionalBucket(settings.maxTopicBytesPerSecond, now),
       totals,
@@ -215,10 +215,10 @@ export class Database {
     this.#streams.set(key.toString('latin1'), stream);
   }
 
-  #shaping(name: string): ReturnType<typeof shapingFor> {
+  #shaping(key: Buffer, name: string): ReturnType<typeof shapingFor> {
     const { settings, instance, isElsewhere } = this.#options;
     const withDb = settings.mqttTopicDb === 'always' || (settings.mqttTopicDb === 'auto' && isElsewhere(name, this.db));
-    return shapingFor(settings, { db: this.db, name, instance, withDb });
+    return shapingFor(settings, { db: this.db, key, name, instance, withDb });
   }
 
   async #every(ms: number, work: () => Promise<void>): Promise<void> {

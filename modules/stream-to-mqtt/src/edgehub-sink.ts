@@ -54,7 +54,10 @@ export class EdgehubSink<K> implements Sink<K> {
   start(events: SinkEvents<K>): void {
     this.#events = events;
     this.#become('ready');
-    this.#cancel = this.#clock.after(0, () => events.ready());
+    this.#cancel = this.#clock.after(0, () => {
+      this.#cancel = undefined;
+      events.ready();
+    });
   }
 
   refusal(message: Message): Refusal | undefined {

@@ -31,6 +31,9 @@ const MAX_HELD_BYTES = 8 * 1024 * 1024;
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** So many dead letters without one delivery between them are no accident: a setting is wrong, here or at the broker. */
 const MAX_REFUSALS_IN_A_ROW = 20;
+/** The holder of a pause that only it can end. */
+export const SETTING = 'setting';
+const REFUSALS = 'refusals';
 const FIRST_RETRY_MS = 60_000;
 const LAST_RETRY_MS = 600_000;
 
@@ -87,11 +90,12 @@ export class Flow {
 
   resume(who?: string): void {
     if (who === undefined) {
-      this.#pauses.clear();
+      // What a setting holds, only the setting lets go.
+      for (const holder of this.#pauses.keys()) if (holder !== SETTING) this.#pauses.delete(holder);
       // A person looked at it: single bad entries may become dead letters again.
       this.#isTentative = false;
-    } else this.#pauses.delete(who);
-    if (!this.#pauses.has('refusals')) {
+    } else if (!this.#pauses.delete(who)) return;
+    if (who === undefined || who === REFUSALS) {
       this.#cancelRetry?.();
       this.#refusalsInARow = 0;
     }
@@ -237,13 +241,13 @@ export class Flow {
 
   #stopForRefusals(refusal: Refusal): void {
     const why = `${MAX_REFUSALS_IN_A_ROW} entries in a row were refused (${refusal.code}: ${refusal.text}); mend the cause and call Resume`;
-    if (!this.#pauses.has('refusals')) this.#options.log.error('the bridge pauses', { why });
-    this.#pauses.set('refusals', why);
+    if (!this.#pauses.has(REFUSALS)) this.#options.log.error('the bridge pauses', { why });
+    this.#pauses.set(REFUSALS, why);
     this.#isTentative = true;
     // What is in flight goes back to wait: no more of it is to become dead letters.
     this.#options.sink.recycle('paused after refusals');
     this.#cancelRetry?.();
-    this.#cancelRetry = this.#options.clock.after(this.#retryMs, () => this.resume('refusals'));
+    this.#cancelRetry = this.#options.clock.after(this.#retryMs, () => this.resume(REFUSALS));
     this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
     this.#options.onChange();
   }

@@ -3,7 +3,7 @@ import { callScript, defineScript, errorText } from '@iotedge-redis/common';
 import type { BridgedStream } from './bridged-stream.ts';
 import { compareIds, nextId } from './entry-id.ts';
 import type { Operations } from './operations.ts';
-import { numberFrom } from './redis-replies.ts';
+import { numberFrom, readEntries } from './redis-replies.ts';
 import type { GroupInfo, StreamSource } from './stream-source.ts';
 import { readGroups } from './stream-source.ts';
 
@@ -63,41 +63,28 @@ export class Housekeeping {
   /** Reads the figures of one stream and acts on them. */
   async look(stream: BridgedStream): Promise<void> {
     const { source, maxBacklog, dropsOldest, trims, clock } = this.#options;
-    let groups = await source.groups(stream.key);
-    let length = await source.length(stream.key);
-    const own = groups.find(({ name }) => name === source.group);
-    if (own === undefined) return;
-    if (maxBacklog > 0 && dropsOldest && backlogOf(own, length) > maxBacklog && length > maxBacklog) {
-      [groups, length] = await this.#dropOldest(stream, maxBacklog);
+    const read = async (): Promise<Sight> => sightOf(await source.together('looking at a stream', lookCommands(stream.key)), source.group);
+    let sight = await read();
+    if (maxBacklog > 0 && dropsOldest && sight.length > maxBacklog && (sight.lag ?? sight.length) > maxBacklog) {
+      sight = await this.#dropOldest(stream, maxBacklog);
     }
-    if (trims) await this.#trim(stream, groups);
-    const now = groups.find(({ name }) => name === source.group) ?? own;
-    stream.figures = { lag: now.lag ?? null, pending: now.pending, length, at: clock.now() };
+    if (trims) await this.#trim(stream, sight.groups);
+    stream.figures = { lag: sight.lag, pending: sight.pending, length: sight.length, at: clock.now() };
   }
 
-  /** The entries that go were not delivered: how many, the group's lag before and after tells exactly, in one transaction. */
-  async #dropOldest(stream: BridgedStream, keep: number): Promise<[readonly GroupInfo[], number]> {
+  /** How many of those that go were not delivered yet, one transaction tells exactly. */
+  async #dropOldest(stream: BridgedStream, keep: number): Promise<Sight> {
     const { source, log } = this.#options;
-    const { key } = stream;
-    const results = await source.together('keeping the backlog in its bounds', [
-      ['XINFO', 'GROUPS', key],
-      ['XTRIM', key, 'MAXLEN', '=', keep],
-      ['XINFO', 'GROUPS', key],
-      ['XLEN', key],
-    ]);
-    const before = readGroups(results[0]);
-    const removed = numberFrom(results[1]) ?? 0;
-    const after = readGroups(results[2]);
-    const lagOf = (groups: readonly GroupInfo[]): number | null | undefined => groups.find(({ name }) => name === source.group)?.lag;
-    const lagBefore = lagOf(before);
-    const lagAfter = lagOf(after);
-    const isKnown = typeof lagBefore === 'number' && typeof lagAfter === 'number';
-    const dropped = isKnown ? Math.max(0, lagBefore - lagAfter) : removed;
+    const look = lookCommands(stream.key);
+    const results = await source.together('keeping the backlog in its bounds', [...look, ['XTRIM', stream.key, 'MAXLEN', '=', keep], ...look]);
+    const before = sightOf(results.slice(0, look.length), source.group);
+    const after = sightOf(results.slice(look.length + 1), source.group);
+    const dropped = before.lag === null || after.lag === null ? before.length - after.length : before.lag - after.lag;
     if (dropped > 0) {
       stream.count('dropped', dropped);
       log.warn('the oldest entries of a backlog were dropped', { stream: stream.name, db: stream.db, dropped, kept: keep });
     }
-    return [after, numberFrom(results[3]) ?? 0];
+    return after;
   }
 
   /** Up to the smallest id that any group still needs: its oldest pending entry, or else what comes after its last delivery. */
@@ -120,6 +107,30 @@ export class Housekeeping {
   }
 }
 
-function backlogOf(group: GroupInfo, length: number): number {
-  return typeof group.lag === 'number' ? group.lag + group.pending : length;
+interface Sight {
+  readonly groups: readonly GroupInfo[];
+  readonly length: number;
+  /** Entries that were not delivered; null when Redis cannot tell. */
+  readonly lag: number | null;
+  readonly pending: number;
+}
+
+type Command = readonly [string, ...(string | number | Buffer)[]];
+
+function lookCommands(key: Buffer): Command[] {
+  return [
+    ['XINFO', 'GROUPS', key],
+    ['XLEN', key],
+    ['XRANGE', key, '-', '+', 'COUNT', 1],
+  ];
+}
+
+function sightOf(results: readonly unknown[], group: string): Sight {
+  const groups = readGroups(results[0]);
+  const length = numberFrom(results[1]) ?? 0;
+  const [first] = readEntries(results[2]);
+  const own = groups.find(({ name }) => name === group);
+  // Redis goes on counting entries that were removed before they were delivered: then the whole stream is what is left.
+  const isAllUndelivered = own !== undefined && (first === undefined || compareIds(own.lastDelivered, first.id) < 0);
+  return { groups, length, lag: isAllUndelivered ? length : (own?.lag ?? null), pending: own?.pending ?? 0 };
 }

@@ -31,7 +31,7 @@ export function propertiesFor(message: Message, rules: PropertyRules, now: numbe
 }
 
 function userProperties(message: Message): Record<string, string> {
-  const properties: Record<string, string> = { stream: message.stream, 'stream-id': message.id };
+  const properties: Record<string, string> = { stream: message.label, 'stream-id': message.id };
   if (message.db > 0) properties['db'] = String(message.db);
   if (message.redelivered) properties['redelivered'] = 'true';
   return properties;

@@ -93,6 +93,7 @@ export class MqttSink<K> implements Sink<K> {
     const passed = (): void => {
       if (this.#session !== session || this.#controlAt === undefined) return;
       this.#controlAt = undefined;
+      this.#sessionAcks += 1;
       this.#events?.controlPassed();
     };
     if (this.#options.statusTopic !== undefined && this.#options.qos > 0) {
@@ -110,7 +111,8 @@ export class MqttSink<K> implements Sink<K> {
   }
 
   recycle(reason: string): void {
-    this.#recycleReason = reason;
+    // Ending answers what is in flight with an error each, which says less than why it was ended.
+    if (this.#recycleReason === '') this.#recycleReason = reason;
     this.#session?.client.end(true);
   }
 

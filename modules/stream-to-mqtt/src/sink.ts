@@ -3,6 +3,8 @@ import type { Held } from './lane.ts';
 /** A message on its way out, with the position it came from. */
 export interface Message extends Held {
   readonly stream: string;
+  /** The stream's name in characters that MQTT allows. */
+  readonly label: string;
   readonly db: number;
   /** The entry's id; the acknowledgement and the subscriber's deduplication go by it. */
   readonly id: string;

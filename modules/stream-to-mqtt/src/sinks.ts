@@ -71,6 +71,6 @@ export function statusTopicOf(settings: Pick<BridgeSettings, 'mqttStatusTopic' |
   if (settings.mqttStatusTopic === 'none') return undefined;
   const template = settings.mqttStatusTopic;
   const own = suffix === '' || template.includes('{instance}') ? template : `${template}/{instance}`;
-  const result = topicFor(own, { base: settings.mqttBaseTopic, stream: '', db: 0, instance, withDb: false });
+  const result = topicFor(own, { base: settings.mqttBaseTopic, stream: Buffer.alloc(0), db: 0, instance, withDb: false });
   return 'topic' in result ? result.topic : undefined;
 }

@@ -10,17 +10,20 @@ export function textOf(bytes: Buffer): string | undefined {
 }
 
 /** A readable name for any bytes: what is not UTF-8 (a lone surrogate, for one) is percent-escaped byte by byte. */
-export function nameOf(bytes: Buffer): string {
-  const text = textOf(bytes);
-  if (text !== undefined) return text;
+export function nameOf(bytes: Buffer, escape: (text: string) => string = (text) => text): string {
+  const whole = textOf(bytes);
+  if (whole !== undefined) return escape(whole);
   let name = '';
+  let start = 0;
   for (let at = 0; at < bytes.length; ) {
     const length = [1, 2, 3, 4].find((n) => at + n <= bytes.length && isUtf8(bytes.subarray(at, at + n)));
-    if (length === undefined) name += percent(bytes[at] ?? 0);
-    else name += bytes.toString('utf8', at, at + length);
+    if (length === undefined) {
+      name += escape(bytes.toString('utf8', start, at)) + percent(bytes[at] ?? 0);
+      start = at + 1;
+    }
     at += length ?? 1;
   }
-  return name;
+  return name + escape(bytes.toString('utf8', start));
 }
 
 /** `%2B` for a byte. */

@@ -7,8 +7,8 @@ export const PLACEHOLDERS = ['base', 'stream', 'rawStream', 'db', 'instance'] as
 
 export interface TopicParts {
   readonly base: string;
-  /** Name of the stream, see `nameOf`. */
-  readonly stream: string;
+  /** Name of the stream. */
+  readonly stream: Buffer;
   readonly db: number;
   readonly instance: string;
   /** Put `{db}` before the stream unless the template has it: the same name exists in two databases. */
@@ -56,9 +56,9 @@ export function topicFor(template: string, parts: TopicParts, field?: FieldLooku
       case 'base':
         return parts.base;
       case 'stream':
-        return (addDb ? `${parts.db}/` : '') + escapeLevels(parts.stream.replaceAll(':', '/'));
+        return (addDb ? `${parts.db}/` : '') + nameOf(parts.stream, escapeLevels).replaceAll(':', '/');
       case 'rawStream':
-        return (addDb ? `${parts.db}/` : '') + escapeLevels(parts.stream);
+        return (addDb ? `${parts.db}/` : '') + nameOf(parts.stream, escapeLevels);
       case 'db':
         return String(parts.db);
       case 'instance':
@@ -67,7 +67,7 @@ export function topicFor(template: string, parts: TopicParts, field?: FieldLooku
         const value = field?.(name.slice('field:'.length));
         if (value === undefined) missing = name.slice('field:'.length);
         // A value is one level: a slash inside of it would move what follows.
-        return value === undefined ? '' : escapeLevels(nameOf(value)).replaceAll('/', percent(0x2f));
+        return value === undefined ? '' : nameOf(value, escapeLevels).replaceAll('/', percent(0x2f));
       }
     }
   });
@@ -80,11 +80,20 @@ export function topicFor(template: string, parts: TopicParts, field?: FieldLooku
   return { topic };
 }
 
+/** A name as a text of MQTT, where wildcards are allowed and control characters are not. */
+export function labelOf(name: Buffer): string {
+  return nameOf(name, (text) => text.replaceAll(UNSAFE, (character) => (character === '+' || character === '#' ? character : escaped(character))));
+}
+
+function escaped(character: string): string {
+  return [...wtf8(character)].map(percent).join('');
+}
+
 /** Wildcards, NUL, what brokers refuse (control characters, non-characters) and lone surrogates. */
 function escapeLevels(text: string): string {
   return text
     .replaceAll(/%(?=[0-9A-Fa-f]{2})/g, '%25')
-    .replaceAll(UNSAFE, (character) => [...wtf8(character)].map(percent).join(''));
+    .replaceAll(UNSAFE, escaped);
 }
 
 // eslint-disable-next-line no-control-regex
