@@ -116,6 +116,21 @@ test('an output reaches the input that a route names, with its properties and it
   assert.equal(first.message.properties.getValue('$.cmid'), 'a');
 });
 
+test('a connection string with the gateway and the CA file connects the SDK too', async (t) => {
+  const bed = await startEdgeBed(t);
+  const { primaryKey } = bed.hub.identities.add('m1');
+  const environment = {
+    EdgeHubConnectionString: `HostName=localhost;GatewayHostName=localhost:${bed.edgeHub.port};DeviceId=dev1;ModuleId=m1;SharedAccessKey=${primaryKey}`,
+    EdgeModuleCACertificateFile: bed.certificates.caFile,
+  };
+  Object.assign(process.env, environment);
+  const client = await iot.ModuleClient.fromEnvironment(Mqtt);
+  for (const name of Object.keys(environment)) Reflect.deleteProperty(process.env, name);
+  bed.before(() => closed(client));
+  await client.open();
+  assert.equal(bed.hub.identities.connection('m1').connected, true);
+});
+
 test('after a FIN the SDK comes back and its twin subscription is restored from the session', async (t) => {
   const bed = await startEdgeBed(t);
   const client = await connect(bed, 'm1');

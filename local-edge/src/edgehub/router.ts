@@ -1,4 +1,5 @@
 import type { EdgeLog } from '../edge-log.ts';
+import { EdgeError } from '../errors.ts';
 import type { HubCore } from '../hub/hub.ts';
 import { omit } from '../omit.ts';
 import type { EdgeHubConfig } from './edge-hub-config.ts';
@@ -12,7 +13,7 @@ interface Delivery {
   readonly timeToLiveSecs: number;
 }
 
-/** Evaluates the routes for each message. When `route` returns, every delivery is stored, so the sender may be acknowledged. */
+/** Evaluates the routes for each message. When `route` returns, every delivery is stored, so the sender may be acknowledged; it throws when it cannot be stored. */
 export class Router {
   readonly #hub: HubCore;
   readonly #dispatcher: InputDispatcher;
@@ -47,6 +48,13 @@ export class Router {
 
   route(message: RoutedMessage): void {
     const deliveries = this.#deliveriesOf(message);
+    const { maxStoredBytes } = this.#config;
+    if (maxStoredBytes !== null && this.#dispatcher.storedBytes + message.body.length > maxStoredBytes) {
+      throw new EdgeError(
+        'REFUSED',
+        `more than the ${maxStoredBytes} bytes of storeLimits.maxBytes are waiting`,
+      );
+    }
     if (deliveries.length === 0) this.#countUnrouted(message);
     for (const delivery of deliveries) this.#deliver(message, delivery);
   }

@@ -12,14 +12,22 @@ type Handler = (name: string, payload: JsonValue) => Promise<Reply>;
 export class MethodRouter implements Methods {
   readonly #identities: Identities;
   readonly #link: () => EdgeHubLink | undefined;
+  readonly #played: (moduleId: string) => void;
   readonly #handlers = new Map<string, Handler>();
 
-  constructor(identities: Identities, link: () => EdgeHubLink | undefined) {
-    this.#identities = identities;
-    this.#link = link;
+  constructor(options: {
+    identities: Identities;
+    link: () => EdgeHubLink | undefined;
+    /** Told of each module that the local edge plays: such a module is always connected. */
+    played: (moduleId: string) => void;
+  }) {
+    this.#identities = options.identities;
+    this.#link = options.link;
+    this.#played = options.played;
   }
 
   handle(moduleId: string, handler: Handler): void {
+    this.#played(moduleId);
     this.#handlers.set(moduleId, handler);
   }
 

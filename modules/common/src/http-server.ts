@@ -1,9 +1,9 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type * as nodeHttp from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import type { JsonObject, JsonValue, MethodReply } from './edge/edge.ts';
 import { ConfigError, errorText, SuiteError } from './errors.ts';
+import { judge } from './http-access.ts';
 import { jsonErrorPlace } from './json-place.ts';
 import { MAX_METHOD_BYTES } from './method-table.ts';
 import { redactText } from './redact.ts';
@@ -29,7 +29,7 @@ export interface HttpServerOptions {
 
 export interface HttpServer {
   readonly port: number;
-  /** Takes no more connections and waits for replies under way, until the signal aborts. */
+  /** Takes no more connections and gives replies under way a moment, until the signal aborts. */
   stop(signal: AbortSignal): Promise<void>;
 }
 
@@ -44,6 +44,8 @@ interface Answer {
 const { createServer } = createRequire(import.meta.url)('node:http') as typeof nodeHttp;
 
 const BODY_TIME_MS = 10_000;
+/** Methods have been waited for when the server stops: what is left are the ends of replies, and callers that say nothing. */
+const FLUSH_MS = 500;
 
 function fail(status: number, text: string): Answer {
   return { status, body: { Message: text, Status: status } };
@@ -67,7 +69,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     stop: (signal) =>
       new Promise((resolve) => {
         const cut = (): void => server.closeAllConnections();
+        const timer = setTimeout(cut, FLUSH_MS);
         server.close(() => {
+          clearTimeout(timer);
           signal.removeEventListener('abort', cut);
           resolve();
         });
@@ -129,29 +133,18 @@ async function answer(request: IncomingMessage, options: HttpServerOptions): Pro
     : only('POST');
 }
 
-function isLoopback(address: string | undefined): boolean {
-  return address !== undefined && /^(::ffff:)?127\.|^::1$/.test(address);
-}
-
-/**
- * Without a token: callers on this host only, and no web pages that a browser on this host happens to show (they carry an
- * Origin, or reach us under a name that is not this host's).
- */
-function refuse(request: IncomingMessage, token: string | undefined): Answer | undefined {
-  const { authorization, origin, host = '' } = request.headers;
-  if (token !== undefined) {
-    const given = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1];
-    const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-    if (given !== undefined && timingSafeEqual(digest(given), digest(token))) return undefined;
-    return {
-      ...fail(401, 'expected the header Authorization: Bearer with the value of METHODS_TOKEN'),
-      headers: { 'www-authenticate': 'Bearer' },
-    };
+function refuse({ socket, headers }: IncomingMessage, token: string | undefined): Answer | undefined {
+  switch (judge({ address: socket.remoteAddress, headers }, token)) {
+    case 'allowed':
+      return undefined;
+    case 'without token':
+      return {
+        ...fail(401, 'expected the header Authorization: Bearer with the value of METHODS_TOKEN'),
+        headers: { 'www-authenticate': 'Bearer' },
+      };
+    case 'not local':
+      return fail(403, 'only callers on the same host are answered; set METHODS_TOKEN to let others in');
   }
-  const name = host.replace(/:\d+$/, '');
-  const isLocalName = name === 'localhost' || name === '[::1]' || /^127(\.\d+){3}$/.test(name);
-  if (isLoopback(request.socket.remoteAddress) && origin === undefined && isLocalName) return undefined;
-  return fail(403, 'only callers on the same host are answered; set METHODS_TOKEN to let others in');
 }
 
 async function callMethod(rawName: string, request: IncomingMessage, methods: HttpMethods): Promise<Answer> {

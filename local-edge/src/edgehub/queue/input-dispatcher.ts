@@ -36,6 +36,11 @@ export class InputDispatcher {
     }, sweepMs).unref();
   }
 
+  /** Bytes that wait for modules. */
+  get storedBytes(): number {
+    return this.#options.store.bytes;
+  }
+
   enqueue(message: Omit<StoredMessage, 'id'>): void {
     const stored = this.#options.store.add(message);
     this.#insert(stored);
