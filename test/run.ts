@@ -89,7 +89,7 @@ function hygiene(): void {
     if (/\.(skip|only|todo)\(|\b(skip|only|todo): ?true/.test(readFileSync(join(root, file), 'utf8')))
       fail(`${file}: a test is skipped, focused or left to do`);
   }
-  for (const project of ['common', 'redis-client', 'local-edge'])
+  for (const project of ['common', 'redis-client', 'stream-to-mqtt', 'local-edge'])
     if (!files.some((file) => file.startsWith(join('test', 'unit', project))))
       fail(`test/unit/${project}: no tests`);
   if (/"resolved": "https?:/.test(readFileSync(join(root, 'package-lock.json'), 'utf8')))

@@ -1,11 +1,11 @@
-import { equal } from 'node:assert/strict';
+import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createBridgeProcess } from '../helpers/bridge-process.ts';
 import type { BridgeProcess } from '../helpers/bridge-process.ts';
 import { eventually, leftOf, pendingOf, redisClient, subscribe } from '../helpers/bridge.ts';
-import { checkArrivals, printedSeed, rounds, seeded, startProducer } from '../helpers/ledger.ts';
+import { arrived, checkArrivals, printedSeed, rounds, seeded, startProducer } from '../helpers/ledger.ts';
 import { startMosquitto } from '../helpers/mosquitto.ts';
 import { startRedis } from '../helpers/redis.ts';
 
@@ -28,7 +28,11 @@ async function bed(t: TestContext, config: readonly string[] = []) {
     STREAM_CLAIM_IDLE_MS: '1500',
   };
   const allDone = async (): Promise<void> => {
-    await eventually(async () => Math.max(...(await Promise.all(STREAMS.map((stream) => leftOf(redis, stream))))), (left) => left === 0, 60_000);
+    await eventually(
+      async () => Math.max(...(await Promise.all(STREAMS.map((stream) => leftOf(redis, stream))))),
+      (left) => left === 0,
+      60_000,
+    );
     for (const stream of STREAMS) equal(await pendingOf(redis, stream), 0);
     await sleep(300);
   };
@@ -57,7 +61,8 @@ test(`SIGKILL of the bridge at ${rounds} random points loses nothing and keeps t
 test(`two bridges share a group; one is killed ${rounds} times, the other takes over, nothing is lost`, async (t) => {
   const random = seeded(printedSeed('one of two killed'));
   const { redis, subscriber, environment, allDone } = await bed(t);
-  const make = (name: string): Promise<BridgeProcess> => createBridgeProcess(t, { ...environment, INSTANCE_NAME: name });
+  const make = (name: string): Promise<BridgeProcess> =>
+    createBridgeProcess(t, { ...environment, INSTANCE_NAME: name });
   const [steady, killed] = [await make('steady'), await make('killed')];
   steady.start();
   const producer = startProducer(redis, STREAMS);
@@ -82,7 +87,11 @@ test(`two bridges share a group; one is killed ${rounds} times, the other takes 
 test(`the broker is killed, stopped and started ${rounds} times: nothing lost, order kept`, async (t) => {
   const random = seeded(printedSeed('broker killed'));
   // The broker keeps the subscriber's session on disk: what it acknowledged has to survive it for the comparison.
-  const { redis, broker, subscriber, environment, allDone } = await bed(t, ['persistence true', 'autosave_interval 1', 'autosave_on_changes true']);
+  const { redis, broker, subscriber, environment, allDone } = await bed(t, [
+    'persistence true',
+    'autosave_interval 1',
+    'autosave_on_changes true',
+  ]);
   const bridge = await createBridgeProcess(t, environment);
   bridge.start();
   await bridge.ready();
@@ -101,6 +110,34 @@ test(`the broker is killed, stopped and started ${rounds} times: nothing lost, o
   await allDone();
   // While a broker is stopped the bridge gives up and connects several times.
   checkArrivals(subscriber, producer.counts, interruptions * 5);
+});
+
+test(`the broker is killed with SIGKILL ${rounds} times: nothing stays pending, what is missing died in the broker`, async (t) => {
+  const random = seeded(printedSeed('broker killed hard'));
+  const { redis, broker, environment, allDone, subscriber } = await bed(t);
+  const bridge = await createBridgeProcess(t, environment);
+  bridge.start();
+  await bridge.ready();
+  const producer = startProducer(redis, STREAMS, 2, 10);
+  const kills = Math.min(rounds, 20);
+  for (let round = 0; round < kills; round += 1) {
+    await sleep(200 + random() * 200);
+    await broker.kill('SIGKILL');
+    await broker.restart();
+    // The broker forgot the subscriber, which must be back before anything is published to it.
+    await eventually(() => subscriber.client.connected, Boolean);
+  }
+  await producer.stop();
+  await allDone();
+  for (const [stream, count] of producer.counts) {
+    const first = [...new Set(arrived(subscriber, stream))];
+    deepEqual(
+      [...first].sort((a, b) => a - b),
+      first,
+      `${stream}: order`,
+    );
+    ok(first.length <= count);
+  }
 });
 
 test(`Redis is killed and restarted with its data, and stopped during blocking reads, ${rounds} times`, async (t) => {

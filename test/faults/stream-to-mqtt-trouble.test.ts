@@ -55,7 +55,10 @@ async function startCutter(t: TestContext, port: number) {
 
 test('connections that are cut in the middle of a packet lose nothing and keep the order', async (t) => {
   const random = seeded(printedSeed('cuts'));
-  const [server, broker] = await Promise.all([startRedis(t), startMosquitto(t, { config: ['max_queued_messages 0'] })]);
+  const [server, broker] = await Promise.all([
+    startRedis(t),
+    startMosquitto(t, { config: ['max_queued_messages 0'] }),
+  ]);
   const cutter = await startCutter(t, broker.port);
   const redis = redisClient(t, server.port);
   const subscriber = await subscribe(t, broker.url);
@@ -76,7 +79,11 @@ test('connections that are cut in the middle of a packet lose nothing and keep t
   }
   await producer.stop();
   cutter.cutAfter(Infinity);
-  await eventually(async () => Math.max(await leftOf(redis, 'a'), await leftOf(redis, 'b')), (left) => left === 0, 30_000);
+  await eventually(
+    async () => Math.max(await leftOf(redis, 'a'), await leftOf(redis, 'b')),
+    (left) => left === 0,
+    30_000,
+  );
   await sleep(300);
   checkArrivals(subscriber, producer.counts, cuts);
 });
@@ -95,11 +102,17 @@ test('a broker that accepts connections and says nothing is given up again and a
     redisStreams: ['s'],
     mqttConnectTimeoutMs: 200,
   });
-  await eventually(() => broker.connections, (count) => count >= 3);
+  await eventually(
+    () => broker.connections,
+    (count) => count >= 3,
+  );
   equal(bridge.health().state, 'degraded');
   equal(await leftOf(redis, 's'), -1, 'nothing is read while nothing can be sent');
   broker.answersConnect = true;
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   equal(broker.publishes.length, 50);
 });
 
@@ -116,7 +129,11 @@ test('a broker that is stopped within the keep-alive is noticed by it when nothi
   });
   await eventually(() => bridge.isConnected, Boolean);
   await broker.kill('SIGSTOP');
-  await eventually(() => bridge.isConnected, (is) => !is, 5000);
+  await eventually(
+    () => bridge.isConnected,
+    (is) => !is,
+    5000,
+  );
   await broker.kill('SIGCONT');
   await eventually(() => bridge.isConnected, Boolean);
 });
@@ -134,22 +151,44 @@ test('SM-15: Redis restarts without its data: groups are made anew, what was in 
     autoDiscovery: false,
   });
   const add = async (from: number, to: number): Promise<void> => {
-    for (let n = from; n <= to; n += 1) for (const stream of ['a', 'b']) await redis.xadd(stream, '*', 'n', String(n));
+    for (let n = from; n <= to; n += 1)
+      for (const stream of ['a', 'b']) await redis.xadd(stream, '*', 'n', String(n));
   };
   await add(1, 20);
-  await eventually(async () => Math.max(await leftOf(redis, 'a'), await leftOf(redis, 'b')), (left) => left === 0);
+  await eventually(
+    async () => Math.max(await leftOf(redis, 'a'), await leftOf(redis, 'b')),
+    (left) => left === 0,
+  );
   await broker.kill('SIGSTOP');
   await add(21, 25);
-  await eventually(() => pendingOf(redis, 'a'), (pending) => pending === 5);
+  await eventually(
+    () => pendingOf(redis, 'a'),
+    (pending) => pending === 5,
+  );
   await server.kill('SIGKILL');
   await server.restart();
   await broker.kill('SIGCONT');
-  await eventually(() => redis.ping(), (pong) => pong === 'PONG');
+  await eventually(
+    () => redis.ping(),
+    (pong) => pong === 'PONG',
+  );
   await add(26, 40);
-  await eventually(() => new Set(arrived(subscriber, 'a')).size, (count) => count === 40);
-  await eventually(() => new Set(arrived(subscriber, 'b')).size, (count) => count === 40);
-  deepEqual([...new Set(arrived(subscriber, 'a'))], Array.from({ length: 40 }, (_, n) => n + 1));
-  await eventually(async () => Math.max(await leftOf(redis, 'a'), await leftOf(redis, 'b')), (left) => left === 0);
+  await eventually(
+    () => new Set(arrived(subscriber, 'a')).size,
+    (count) => count === 40,
+  );
+  await eventually(
+    () => new Set(arrived(subscriber, 'b')).size,
+    (count) => count === 40,
+  );
+  deepEqual(
+    [...new Set(arrived(subscriber, 'a'))],
+    Array.from({ length: 40 }, (_, n) => n + 1),
+  );
+  await eventually(
+    async () => Math.max(await leftOf(redis, 'a'), await leftOf(redis, 'b')),
+    (left) => left === 0,
+  );
   equal((await status('a'))['groupsRecreated'], 1);
 });
 
@@ -174,7 +213,10 @@ test('SM-9: entries that are trimmed while they are pending are counted and leav
     mqttPublishTimeoutMs: 300,
   });
   await subscriber.until(50);
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   const figures = await status('s');
   equal(figures['trimmed'], 10);
   equal(new Set(arrived(subscriber, 's')).size, 50);
@@ -187,7 +229,10 @@ test('SM-32: Sentinel fails over while entries flow: every entry that survived i
   const sentinelPort = await freePort();
   await startSentinel(t, sentinelPort, primary.port);
   const subscriber = await subscribe(t, broker.url);
-  await eventually(() => redisClient(t, replica.port).info('replication'), (info) => info.includes('master_link_status:up'));
+  await eventually(
+    () => redisClient(t, replica.port).info('replication'),
+    (info) => info.includes('master_link_status:up'),
+  );
   const first = redisClient(t, primary.port);
   await startBridge(t, {
     redisMode: 'sentinel',
@@ -201,11 +246,25 @@ test('SM-32: Sentinel fails over while entries flow: every entry that survived i
   await first.call('WAIT', 1, 1000);
   await primary.kill('SIGKILL');
   const second = redisClient(t, replica.port);
-  await eventually(() => second.role(), (role) => role[0] === 'master', 30_000);
+  await eventually(
+    () => second.role(),
+    (role) => role[0] === 'master',
+    30_000,
+  );
   for (let n = 201; n <= 400; n += 1) await second.xadd('s', '*', 'n', String(n));
-  await eventually(() => leftOf(second, 's'), (left) => left === 0, 30_000);
-  await eventually(() => new Set(arrived(subscriber, 's')).size, (count) => count === 400);
-  deepEqual([...new Set(arrived(subscriber, 's'))], Array.from({ length: 400 }, (_, n) => n + 1));
+  await eventually(
+    () => leftOf(second, 's'),
+    (left) => left === 0,
+    30_000,
+  );
+  await eventually(
+    () => new Set(arrived(subscriber, 's')).size,
+    (count) => count === 400,
+  );
+  deepEqual(
+    [...new Set(arrived(subscriber, 's'))],
+    Array.from({ length: 400 }, (_, n) => n + 1),
+  );
 });
 
 test('aedes closes the connection for a topic that it refuses: the entry becomes a dead letter, the others arrive', async (t) => {
@@ -222,7 +281,10 @@ test('aedes closes the connection for a topic that it refuses: the entry becomes
   const address = listener.address();
   const port = address !== null && typeof address === 'object' ? address.port : 0;
   const redis = redisClient(t, server.port);
-  const subscriber = await subscribe(t, `mqtt://127.0.0.1:${port}`, 'redis/#', { protocolVersion: 4, clean: true });
+  const subscriber = await subscribe(t, `mqtt://127.0.0.1:${port}`, 'redis/#', {
+    protocolVersion: 4,
+    clean: true,
+  });
   for (let n = 1; n <= 20; n += 1) await redis.xadd('fine', '*', 'n', String(n));
   await redis.xadd('denied', '*', 'n', '1');
   await startBridge(t, {
@@ -235,8 +297,18 @@ test('aedes closes the connection for a topic that it refuses: the entry becomes
     redisStreams: ['fine', 'denied'],
     autoDiscovery: false,
   });
-  await eventually(() => redis.xlen('dlq:denied'), (length) => length === 1, 20_000);
-  await eventually(() => leftOf(redis, 'fine'), (left) => left === 0);
-  deepEqual([...new Set(arrived(subscriber, 'fine'))], Array.from({ length: 20 }, (_, n) => n + 1));
+  await eventually(
+    () => redis.xlen('dlq:denied'),
+    (length) => length === 1,
+    20_000,
+  );
+  await eventually(
+    () => leftOf(redis, 'fine'),
+    (left) => left === 0,
+  );
+  deepEqual(
+    [...new Set(arrived(subscriber, 'fine'))],
+    Array.from({ length: 20 }, (_, n) => n + 1),
+  );
   ok(await redis.exists('fine'));
 });

@@ -108,7 +108,11 @@ export interface Subscriber {
   readonly client: MqttClient;
   readonly messages: Received[];
   /** Waits until so many messages that fit have come. */
-  until(count: number, fits?: (message: Received) => boolean, withinMs?: number): Promise<readonly Received[]>;
+  until(
+    count: number,
+    fits?: (message: Received) => boolean,
+    withinMs?: number,
+  ): Promise<readonly Received[]>;
 }
 
 /** A subscriber of everything below a topic; it reconnects, and ends with the test. */
@@ -148,7 +152,8 @@ export async function subscribe(
     async until(count, fits = () => true, withinMs = 15_000) {
       const deadline = Date.now() + withinMs;
       while (data(fits).length < count) {
-        if (Date.now() > deadline) throw new Error(`${data(fits).length} of ${count} messages after ${withinMs} ms`);
+        if (Date.now() > deadline)
+          throw new Error(`${data(fits).length} of ${count} messages after ${withinMs} ms`);
         await sleep(10);
       }
       return data(fits);
@@ -158,13 +163,23 @@ export async function subscribe(
 
 /** A client for the test itself; it ends with the test. */
 export function redisClient(t: TestContext, port: number, db = 0): Redis {
-  const client = new Redis({ port, host: '127.0.0.1', db, retryStrategy: () => 50, maxRetriesPerRequest: null });
+  const client = new Redis({
+    port,
+    host: '127.0.0.1',
+    db,
+    retryStrategy: () => 50,
+    maxRetriesPerRequest: null,
+  });
   client.on('error', () => undefined);
   t.after(() => client.disconnect());
   return client;
 }
 
-export async function eventually<T>(read: () => Promise<T> | T, isTrue: (value: T) => boolean, withinMs = 15_000): Promise<T> {
+export async function eventually<T>(
+  read: () => Promise<T> | T,
+  isTrue: (value: T) => boolean,
+  withinMs = 15_000,
+): Promise<T> {
   const deadline = Date.now() + withinMs;
   for (;;) {
     const value = await read();

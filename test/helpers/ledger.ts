@@ -63,15 +63,24 @@ export function arrived(subscriber: Subscriber, stream: string): number[] {
 }
 
 /** Nothing lost; the first occurrences in order; a repetition goes on in order too, so it is one replay per interruption. */
-export function checkArrivals(subscriber: Subscriber, counts: ReadonlyMap<string, number>, interruptions: number): { readonly duplicates: number } {
+export function checkArrivals(
+  subscriber: Subscriber,
+  counts: ReadonlyMap<string, number>,
+  interruptions: number,
+): { readonly duplicates: number } {
   let duplicates = 0;
   for (const [stream, count] of counts) {
     const numbers = arrived(subscriber, stream);
     const first = [...new Set(numbers)];
     equal(first.length, count, `${stream}: ${count} appended, ${first.length} arrived`);
-    deepEqual(first, Array.from({ length: count }, (_, n) => n + 1), `${stream}: order of first occurrences`);
+    deepEqual(
+      first,
+      Array.from({ length: count }, (_, n) => n + 1),
+      `${stream}: order of first occurrences`,
+    );
     let steps = 0;
-    for (let at = 1; at < numbers.length; at += 1) if ((numbers[at] ?? 0) <= (numbers[at - 1] ?? 0)) steps += 1;
+    for (let at = 1; at < numbers.length; at += 1)
+      if ((numbers[at] ?? 0) <= (numbers[at - 1] ?? 0)) steps += 1;
     ok(steps <= interruptions, `${stream}: ${steps} replays for ${interruptions} interruptions`);
     duplicates += numbers.length - first.length;
   }

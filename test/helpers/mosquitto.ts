@@ -31,7 +31,10 @@ export interface TestMosquitto {
 }
 
 /** A real mosquitto of the caller's own, on loopback, without persistence. With a test context it stops with the test. */
-export async function startMosquitto(t: TestContext | undefined, options: MosquittoOptions = {}): Promise<TestMosquitto> {
+export async function startMosquitto(
+  t: TestContext | undefined,
+  options: MosquittoOptions = {},
+): Promise<TestMosquitto> {
   const found = await findProgram('mosquitto');
   const port = options.port ?? (await freePort());
   const dir = await mkdtemp(join(tmpdir(), 'mosquitto-'));
@@ -40,6 +43,8 @@ export async function startMosquitto(t: TestContext | undefined, options: Mosqui
     `listener ${port} 127.0.0.1`,
     ...(options.listener ?? []),
     'persistence false',
+    // As root it would change to a user who can neither read nor write the test's folder.
+    'user root',
     'allow_anonymous true',
     'log_dest stderr',
     'log_type error',
@@ -63,7 +68,8 @@ export async function startMosquitto(t: TestContext | undefined, options: Mosqui
     });
     const deadline = Date.now() + 20_000;
     while (!(await accepts(port))) {
-      if (ended(started) || Date.now() > deadline) throw new Error(`mosquitto does not accept connections\n${output}`);
+      if (ended(started) || Date.now() > deadline)
+        throw new Error(`mosquitto does not accept connections\n${output}`);
       await sleep(5);
     }
   };

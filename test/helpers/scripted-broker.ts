@@ -55,7 +55,9 @@ export async function startScriptedBroker(
         send(socket, {
           cmd: 'connack',
           sessionPresent: false,
-          ...(protocolVersion === 5 ? { reasonCode: 0, properties: options.connack ?? {} } : { returnCode: 0 }),
+          ...(protocolVersion === 5
+            ? { reasonCode: 0, properties: options.connack ?? {} }
+            : { returnCode: 0 }),
         });
       }
       if (packet.cmd === 'pingreq') send(socket, { cmd: 'pingresp' });

@@ -34,7 +34,8 @@ export async function startSentinel(t: TestContext, port: number, primaryPort: n
   });
   const deadline = Date.now() + 20_000;
   while (!(await accepts(port))) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error('the Sentinel does not accept connections');
+    if (child.exitCode !== null || Date.now() > deadline)
+      throw new Error('the Sentinel does not accept connections');
     await sleep(10);
   }
 }

@@ -46,7 +46,9 @@ async function add(redis: Redis, stream: string, count: number, from = 1): Promi
 }
 
 function numbers(broker: ScriptedBroker): number[] {
-  return broker.publishes.map(({ payload }) => Number((JSON.parse(payload.toString()) as { data: { n: string } }).data.n));
+  return broker.publishes.map(({ payload }) =>
+    Number((JSON.parse(payload.toString()) as { data: { n: string } }).data.n),
+  );
 }
 
 test('SM-1: while the PUBACK is withheld the entry stays pending in the group', async (t) => {
@@ -54,11 +56,17 @@ test('SM-1: while the PUBACK is withheld the entry stays pending in the group', 
   broker.answer = () => 'silence';
   await add(redis, 's', 1);
   await bridge();
-  await eventually(() => broker.publishes.length, (count) => count === 1);
+  await eventually(
+    () => broker.publishes.length,
+    (count) => count === 1,
+  );
   await sleep(300);
   equal(await pendingOf(redis, 's'), 1);
   broker.release();
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
 });
 
 test('SM-3: with the first PUBACK withheld later entries go out until the window is full, never above the Receive Maximum', async (t) => {
@@ -66,13 +74,28 @@ test('SM-3: with the first PUBACK withheld later entries go out until the window
   broker.answer = ({ payload }) => (payload.toString().includes('"n":"1"') ? 'silence' : 0);
   await add(redis, 's', 200);
   await bridge();
-  await eventually(() => broker.publishes.length, (count) => count === 200);
-  equal(await eventually(() => pendingOf(redis, 's'), (pending) => pending === 1), 1);
+  await eventually(
+    () => broker.publishes.length,
+    (count) => count === 200,
+  );
+  equal(
+    await eventually(
+      () => pendingOf(redis, 's'),
+      (pending) => pending === 1,
+    ),
+    1,
+  );
   broker.release();
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   broker.answer = () => 'silence';
   await add(redis, 's', 100, 201);
-  await eventually(() => broker.mostUnanswered, (count) => count >= 20);
+  await eventually(
+    () => broker.mostUnanswered,
+    (count) => count >= 20,
+  );
   await sleep(300);
   equal(broker.mostUnanswered, 20);
 });
@@ -83,9 +106,15 @@ test('SM-6, SM-12: on a missing PUBACK the connection is made anew and everythin
   broker.answer = ({ payload }) => (isSilent && payload.toString().includes('"n":"3"') ? 'silence' : 0);
   await add(redis, 's', 6);
   await bridge({ mqttPublishTimeoutMs: 300 });
-  await eventually(() => broker.connections, (count) => count >= 2);
+  await eventually(
+    () => broker.connections,
+    (count) => count >= 2,
+  );
   isSilent = false;
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   const all = numbers(broker);
   deepEqual([...new Set(all)], [1, 2, 3, 4, 5, 6]);
   deepEqual(all.slice(6)[0], 3);
@@ -96,15 +125,29 @@ test('SM-13: a refused entry is a dead letter at once, acknowledged with it; the
   broker.answer = ({ payload }) => (payload.toString().includes('"n":"3"') ? 0x87 : 0);
   await add(redis, 's', 6);
   const { status } = await bridge();
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   deepEqual(numbers(broker), [1, 2, 3, 4, 5, 6]);
   const [letter] = await redis.xrange('dlq:s', '-', '+');
-  deepEqual(letter?.[1].slice(0, 10), ['stream', 's', 'id', '3-0', 'group', 'mqtt-group', 'code', '0x87', 'reason', 'the broker refused it: not authorized']);
+  deepEqual(letter?.[1].slice(0, 10), [
+    'stream',
+    's',
+    'id',
+    '3-0',
+    'group',
+    'mqtt-group',
+    'code',
+    '0x87',
+    'reason',
+    'the broker refused it: not authorized',
+  ]);
   deepEqual(letter?.[1].slice(12), ['n', '3']);
   equal((await status('s'))['deadLettered'], 1);
 });
 
-test('SM-13: a packet above the broker\'s limit and a topic that cannot be are known before sending', async (t) => {
+test("SM-13: a packet above the broker's limit and a topic that cannot be are known before sending", async (t) => {
   const { redis, broker, bridge } = await bed(t, { maximumPacketSize: 2000 });
   await redis.xadd('s', '1-0', 'n', '1');
   await redis.xadd('s', '2-0', 'n', 'x'.repeat(3000));
@@ -112,9 +155,18 @@ test('SM-13: a packet above the broker\'s limit and a topic that cannot be are k
   const long = 'x'.repeat(66_000);
   await redis.xadd(long, '1-0', 'n', '9');
   await bridge({ redisStreams: ['s', long] });
-  await eventually(() => redis.xlen('dlq:s'), (length) => length === 1);
-  await eventually(() => redis.xlen(`dlq:${long}`), (length) => length === 1);
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => redis.xlen('dlq:s'),
+    (length) => length === 1,
+  );
+  await eventually(
+    () => redis.xlen(`dlq:${long}`),
+    (length) => length === 1,
+  );
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   deepEqual(numbers(broker), [1, 3]);
   match(JSON.stringify(await redis.xrange(`dlq:${long}`, '-', '+')), /above the 65535 of MQTT/);
 });
@@ -125,11 +177,24 @@ test('SM-13, SM-14: an entry that makes the broker close the connection is found
   await add(redis, 's', 8);
   for (let n = 101; n <= 108; n += 1) await redis.xadd('other', `${n}-0`, 'n', String(n));
   await bridge({ redisStreams: ['s', 'other'], maxDeliveries: 3 });
-  await eventually(() => redis.xlen('dlq:s'), (length) => length === 1, 30_000);
-  await eventually(async () => Math.max(await leftOf(redis, 's'), await leftOf(redis, 'other')), (left) => left === 0);
+  await eventually(
+    () => redis.xlen('dlq:s'),
+    (length) => length === 1,
+    30_000,
+  );
+  await eventually(
+    async () => Math.max(await leftOf(redis, 's'), await leftOf(redis, 'other')),
+    (left) => left === 0,
+  );
   const seen = [...new Set(numbers(broker))];
-  deepEqual(seen.filter((n) => n < 100 && n !== 3), [1, 2, 4, 5, 6, 7, 8]);
-  deepEqual(seen.filter((n) => n > 100), [101, 102, 103, 104, 105, 106, 107, 108]);
+  deepEqual(
+    seen.filter((n) => n < 100 && n !== 3),
+    [1, 2, 4, 5, 6, 7, 8],
+  );
+  deepEqual(
+    seen.filter((n) => n > 100),
+    [101, 102, 103, 104, 105, 106, 107, 108],
+  );
   equal(await redis.xlen('dlq:other'), 0);
 });
 
@@ -139,7 +204,10 @@ test('SM-13: codes that may pass make the connection anew; nothing becomes a dea
   broker.answer = () => (refusals-- > 0 ? 0x97 : 0);
   await add(redis, 's', 5);
   await bridge();
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   equal(await redis.exists('dlq:s'), 0);
   deepEqual([...new Set(numbers(broker))], [1, 2, 3, 4, 5]);
 });
@@ -149,13 +217,22 @@ test('SM-13: 20 refusals in a row pause the bridge; Resume goes on without loss'
   broker.answer = () => 0x87;
   await add(redis, 's', 100);
   const { call, bridge: component } = await bridge();
-  await eventually(() => component.health().detail ?? '', (detail) => detail.includes('20 entries in a row'));
-  await eventually(() => redis.xlen('dlq:s'), (length) => length >= 20);
+  await eventually(
+    () => component.health().detail ?? '',
+    (detail) => detail.includes('20 entries in a row'),
+  );
+  await eventually(
+    () => redis.xlen('dlq:s'),
+    (length) => length >= 20,
+  );
   await sleep(300);
   equal(await redis.xlen('dlq:s'), 20);
   broker.answer = () => 0;
   equal((await call('Resume')).status, 200);
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   const delivered = new Set(numbers(broker));
   equal(delivered.size, 100);
 });
@@ -165,13 +242,25 @@ test('SM-41: when the dead letters are full the bridge pauses and says so, and k
   broker.answer = ({ payload }) => (/"n":"[123]"/.test(payload.toString()) ? 0x99 : 0);
   await add(redis, 's', 5);
   const { bridge: component } = await bridge({ deadLetterMax: 2 });
-  await eventually(() => component.health().detail ?? '', (detail) => detail.includes('which is its limit'));
+  await eventually(
+    () => component.health().detail ?? '',
+    (detail) => detail.includes('which is its limit'),
+  );
   equal(await redis.xlen('dlq:s'), 2);
-  await eventually(() => pendingOf(redis, 's'), (pending) => pending === 1);
+  await eventually(
+    () => pendingOf(redis, 's'),
+    (pending) => pending === 1,
+  );
   await redis.xtrim('dlq:s', 'MAXLEN', 1);
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   equal(await redis.xlen('dlq:s'), 2);
-  await eventually(() => component.health().state, (state) => state === 'ok');
+  await eventually(
+    () => component.health().state,
+    (state) => state === 'ok',
+  );
 });
 
 test('ReplayDeadLetters publishes dead letters with their own ids and keeps those that are refused again', async (t) => {
@@ -179,10 +268,19 @@ test('ReplayDeadLetters publishes dead letters with their own ids and keeps thos
   broker.answer = ({ payload }) => (/"n":"[23]"/.test(payload.toString()) ? 0x87 : 0);
   await add(redis, 's', 3);
   const { call } = await bridge();
-  await eventually(() => redis.xlen('dlq:s'), (length) => length === 2);
+  await eventually(
+    () => redis.xlen('dlq:s'),
+    (length) => length === 2,
+  );
   broker.answer = ({ payload }) => (payload.toString().includes('"n":"3"') ? 0x87 : 0);
   const reply = await call('ReplayDeadLetters', { stream: 's' });
-  deepEqual(reply.payload, { Message: '1 dead letters delivered', Status: 200, replayed: 1, remaining: 1, unreadable: 0 });
+  deepEqual(reply.payload, {
+    Message: '1 dead letters delivered',
+    Status: 200,
+    replayed: 1,
+    remaining: 1,
+    unreadable: 0,
+  });
   match(broker.publishes.at(-2)?.payload.toString() ?? '', /"id":"2-0"/);
   equal((await call('ReplayDeadLetters', { stream: 'none' })).status, 404);
   equal((await call('ReplayDeadLetters', {})).status, 400);
@@ -192,13 +290,22 @@ test('SM-40: MQTT 3.1.1 works, and QoS 0 acknowledges after the socket took it',
   const { redis, broker, bridge } = await bed(t, {}, 4);
   await add(redis, 's', 50);
   const first = await bridge({ mqttProtocol: '3.1.1' });
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   equal(broker.publishes[0]?.qos, 1);
   await first.stop();
   await add(redis, 's', 50, 51);
   await bridge({ mqttProtocol: '3.1.1', mqttQos: 0 });
-  await eventually(() => broker.publishes.length, (count) => count === 100);
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => broker.publishes.length,
+    (count) => count === 100,
+  );
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   equal(broker.publishes.at(-1)?.qos, 0);
 });
 
@@ -207,7 +314,10 @@ test('SM-36: stopping drains what is in flight, acknowledges it and leaves the r
   broker.answer = () => 'silence';
   await add(redis, 's', 300);
   const first = await bridge({ mqttWindow: 10 });
-  await eventually(() => broker.publishes.length, (count) => count === 10);
+  await eventually(
+    () => broker.publishes.length,
+    (count) => count === 10,
+  );
   const stopping = first.stop();
   await sleep(100);
   broker.release();
@@ -217,8 +327,14 @@ test('SM-36: stopping drains what is in flight, acknowledges it and leaves the r
   equal(broker.publishes.length, 10);
   broker.answer = () => 0;
   await bridge({ mqttWindow: 10 });
-  await eventually(() => broker.publishes.length, (count) => count === 300);
-  deepEqual(numbers(broker), Array.from({ length: 300 }, (_, n) => n + 1));
+  await eventually(
+    () => broker.publishes.length,
+    (count) => count === 300,
+  );
+  deepEqual(
+    numbers(broker),
+    Array.from({ length: 300 }, (_, n) => n + 1),
+  );
 });
 
 test('Pause and the setting paused hold everything; Resume ends the former only', async (t) => {
@@ -229,14 +345,20 @@ test('Pause and the setting paused hold everything; Resume ends the former only'
   await sleep(400);
   equal(broker.publishes.length, 0);
   equal((await call('Resume')).status, 200);
-  await eventually(() => broker.publishes.length, (count) => count === 5);
+  await eventually(
+    () => broker.publishes.length,
+    (count) => count === 5,
+  );
   component.applyLive({ ...component.settings, paused: true });
   await add(redis, 's', 5, 6);
   equal((await call('Resume')).status, 409);
   await sleep(300);
   equal(broker.publishes.length, 5);
   component.applyLive({ ...component.settings, paused: false });
-  await eventually(() => broker.publishes.length, (count) => count === 10);
+  await eventually(
+    () => broker.publishes.length,
+    (count) => count === 10,
+  );
 });
 
 test('SM-30: a cap on messages holds, for all streams and for one', async (t) => {
@@ -244,7 +366,10 @@ test('SM-30: a cap on messages holds, for all streams and for one', async (t) =>
   await add(redis, 's', 400);
   const started = performance.now();
   const one = await bridge({ maxMessagesPerSecond: 100 });
-  await eventually(() => broker.publishes.length, (count) => count >= 300);
+  await eventually(
+    () => broker.publishes.length,
+    (count) => count >= 300,
+  );
   const seconds = (performance.now() - started) / 1000;
   ok(seconds > 1.7 && seconds < 4, `300 entries at 100/s with a burst of 100 took ${seconds.toFixed(1)} s`);
   await one.stop();
@@ -253,6 +378,8 @@ test('SM-30: a cap on messages holds, for all streams and for one', async (t) =>
   const before = broker.publishes.length;
   await bridge({ maxTopicBytesPerSecond: 5000, redisStreams: ['fast', 'slow'] });
   await sleep(1500);
-  const bytes = broker.publishes.slice(before).reduce((sum, { payload, topic }) => sum + payload.length + topic.length, 0);
+  const bytes = broker.publishes
+    .slice(before)
+    .reduce((sum, { payload, topic }) => sum + payload.length + topic.length, 0);
   ok(bytes > 10_000 && bytes < 45_000, `${bytes} bytes in 1.5 s from two streams at 5000/s each`);
 });

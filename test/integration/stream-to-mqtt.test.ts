@@ -34,7 +34,13 @@ async function bed(t: TestContext, options: MosquittoOptions = {}): Promise<Bed>
     bridge: (settings = {}, instance = 'stream-to-mqtt') =>
       startBridge(
         t,
-        { redisHost: '127.0.0.1', redisPort: server.port, mqttBrokerHost: '127.0.0.1', mqttBrokerPort: broker.port, ...settings },
+        {
+          redisHost: '127.0.0.1',
+          redisPort: server.port,
+          mqttBrokerHost: '127.0.0.1',
+          mqttBrokerPort: broker.port,
+          ...settings,
+        },
         { instance },
       ),
   };
@@ -67,8 +73,14 @@ test('SM-17, SM-20, SM-21, SM-25: entries of a discovered stream arrive as the s
     timestamp: '2022-04-29T12:16:07.890Z',
   });
   equal(message?.properties['contentType'], 'application/json');
-  deepEqual({ ...(message?.properties['userProperties'] as object) }, { stream: 'device:sensor:data', 'stream-id': '1651234567890-0' });
-  await eventually(() => leftOf(redis, 'device:sensor:data'), (left) => left === 0);
+  deepEqual(
+    { ...(message?.properties['userProperties'] as object) },
+    { stream: 'device:sensor:data', 'stream-id': '1651234567890-0' },
+  );
+  await eventually(
+    () => leftOf(redis, 'device:sensor:data'),
+    (left) => left === 0,
+  );
 });
 
 test('SM-27: new streams are picked up while running, others left alone, vanished ones dropped', async (t) => {
@@ -83,8 +95,16 @@ test('SM-27: new streams are picked up while running, others left alone, vanishe
   await subscriber.until(6);
   deepEqual(component.streams.map(({ name }) => name).sort(), ['device:a', 'device:b']);
   await redis.del('device:a');
-  await eventually(() => component.streams.length, (count) => count === 1);
-  deepEqual([...new Set(subscriber.messages.map(({ topic }) => topic))].filter((topic) => !topic.endsWith('status')).sort(), ['redis/device/a', 'redis/device/b']);
+  await eventually(
+    () => component.streams.length,
+    (count) => count === 1,
+  );
+  deepEqual(
+    [...new Set(subscriber.messages.map(({ topic }) => topic))]
+      .filter((topic) => !topic.endsWith('status'))
+      .sort(),
+    ['redis/device/a', 'redis/device/b'],
+  );
 });
 
 test('SM-16, SM-18: one name in two databases is two streams with two topics', async (t) => {
@@ -94,11 +114,20 @@ test('SM-16, SM-18: one name in two databases is two streams with two topics', a
   await add(redis, 'same', 2);
   await add(redis, 'only:here', 1);
   await add(second, 'same', 2);
-  await eventually(() => subscriber.messages.length, (count) => count >= 5);
+  await eventually(
+    () => subscriber.messages.length,
+    (count) => count >= 5,
+  );
   await add(redis, 'same', 1, 3);
   await add(second, 'same', 1, 3);
-  await eventually(() => subscriber.messages.filter(({ topic }) => /redis\/[03]\/same/.test(topic)).length, (count) => count >= 2);
-  await eventually(async () => Math.max(await leftOf(redis, 'same'), await leftOf(second, 'same')), (left) => left === 0);
+  await eventually(
+    () => subscriber.messages.filter(({ topic }) => /redis\/[03]\/same/.test(topic)).length,
+    (count) => count >= 2,
+  );
+  await eventually(
+    async () => Math.max(await leftOf(redis, 'same'), await leftOf(second, 'same')),
+    (left) => left === 0,
+  );
   await subscriber.until(1, ({ topic }) => topic === 'redis/only/here');
 });
 
@@ -109,24 +138,48 @@ test('SM-7, SM-8, SM-9: own pending entries come first, then what another consum
   await redis.xreadgroup('GROUP', 'mqtt-group', 'mqtt-sync', 'COUNT', 5, 'STREAMS', 's', '>');
   // 1,200 fresh entries of a living consumer stand before 50 of a dead one: more than ten times COUNT.
   await redis.xreadgroup('GROUP', 'mqtt-group', 'living', 'COUNT', 1200, 'STREAMS', 's', '>');
-  const dead = (await redis.xreadgroup('GROUP', 'mqtt-group', 'dead', 'COUNT', 50, 'STREAMS', 's', '>')) as [string, [string, string[]][]][];
+  const dead = (await redis.xreadgroup('GROUP', 'mqtt-group', 'dead', 'COUNT', 50, 'STREAMS', 's', '>')) as [
+    string,
+    [string, string[]][],
+  ][];
   const deadIds = dead[0]?.[1].map(([id]) => id) ?? [];
   await redis.xdel('s', deadIds[0] ?? '');
-  const keepAlive = setInterval(() => void redis.xautoclaim('s', 'mqtt-group', 'living', 0, '0', 'COUNT', 1, 'JUSTID'), 100);
+  const keepAlive = setInterval(
+    () => void redis.xautoclaim('s', 'mqtt-group', 'living', 0, '0', 'COUNT', 1, 'JUSTID'),
+    100,
+  );
   t.after(() => clearInterval(keepAlive));
   const living = await redis.xpending('s', 'mqtt-group', '-', '+', 1200, 'living');
   const fresh = (living as [string][]).map(([id]) => id);
-  const refresh = setInterval(() => void redis.xclaim('s', 'mqtt-group', 'living', 0, ...fresh, 'JUSTID'), 150);
+  const refresh = setInterval(
+    () => void redis.xclaim('s', 'mqtt-group', 'living', 0, ...fresh, 'JUSTID'),
+    150,
+  );
   t.after(() => clearInterval(refresh));
   clearInterval(keepAlive);
-  const { status } = await bridge({ redisStreams: ['s'], autoDiscovery: false, claimIdleMs: 900, mqttPublishTimeoutMs: 300 });
+  const { status } = await bridge({
+    redisStreams: ['s'],
+    autoDiscovery: false,
+    claimIdleMs: 900,
+    mqttPublishTimeoutMs: 300,
+  });
   await subscriber.until(5 + 245 + 49, () => true, 20_000);
   await sleep(300);
   const seen = numbers(subscriber, 'redis/s');
   deepEqual(seen.slice(0, 5), [1, 2, 3, 4, 5]);
-  deepEqual(seen.filter((n) => n > 5 && n <= 1205), [], 'nothing of the living consumer');
-  deepEqual(seen.filter((n) => n > 1205 && n <= 1255), Array.from({ length: 49 }, (_, n) => n + 1207));
-  deepEqual(seen.filter((n) => n > 1255), Array.from({ length: 245 }, (_, n) => n + 1256));
+  deepEqual(
+    seen.filter((n) => n > 5 && n <= 1205),
+    [],
+    'nothing of the living consumer',
+  );
+  deepEqual(
+    seen.filter((n) => n > 1205 && n <= 1255),
+    Array.from({ length: 49 }, (_, n) => n + 1207),
+  );
+  deepEqual(
+    seen.filter((n) => n > 1255),
+    Array.from({ length: 245 }, (_, n) => n + 1256),
+  );
   const figures = await status('s');
   equal(figures['trimmed'], 1);
   equal(figures['redelivered'], 54);
@@ -134,19 +187,41 @@ test('SM-7, SM-8, SM-9: own pending entries come first, then what another consum
 
 test('SM-8: what this bridge holds during an outage of the broker is claimed by nobody', async (t) => {
   const { redis, broker, subscriber, bridge } = await bed(t);
-  await bridge({ redisStreams: ['s'], autoDiscovery: false, claimIdleMs: 900, mqttPublishTimeoutMs: 300, mqttWindow: 10, batchSize: 10 });
+  await bridge({
+    redisStreams: ['s'],
+    autoDiscovery: false,
+    claimIdleMs: 900,
+    mqttPublishTimeoutMs: 300,
+    mqttWindow: 10,
+    batchSize: 10,
+  });
   await add(redis, 's', 5);
   await subscriber.until(5);
   await broker.kill('SIGSTOP');
   await add(redis, 's', 20, 6);
-  await eventually(() => pendingOf(redis, 's'), (pending) => pending > 0);
+  await eventually(
+    () => pendingOf(redis, 's'),
+    (pending) => pending > 0,
+  );
   for (let n = 0; n < 10; n += 1) {
     await sleep(200);
-    const [, entries] = (await redis.xautoclaim('s', 'mqtt-group', 'thief', 900, '0-0', 'COUNT', 1000, 'JUSTID')) as [string, string[]];
+    const [, entries] = (await redis.xautoclaim(
+      's',
+      'mqtt-group',
+      'thief',
+      900,
+      '0-0',
+      'COUNT',
+      1000,
+      'JUSTID',
+    )) as [string, string[]];
     deepEqual(entries, []);
   }
   await broker.kill('SIGCONT');
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   deepEqual([...new Set(numbers(subscriber, 'redis/s'))], range(25));
 });
 
@@ -155,15 +230,27 @@ test('SM-15: a group that is destroyed and a stream that is deleted are found ag
   const { status } = await bridge({ redisStreams: ['s', 'quiet'], autoDiscovery: false });
   await add(redis, 's', 3);
   await subscriber.until(3);
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   await redis.xgroup('DESTROY', 's', 'mqtt-group');
   await add(redis, 's', 2, 4);
-  await eventually(() => new Set(numbers(subscriber, 'redis/s')).size, (count) => count === 5);
+  await eventually(
+    () => new Set(numbers(subscriber, 'redis/s')).size,
+    (count) => count === 5,
+  );
   await redis.del('s');
   await sleep(500);
   await add(redis, 's', 2, 6);
-  await eventually(() => new Set(numbers(subscriber, 'redis/s')).size, (count) => count === 7);
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => new Set(numbers(subscriber, 'redis/s')).size,
+    (count) => count === 7,
+  );
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   equal((await status('s'))['groupsRecreated'], 2);
 });
 
@@ -174,45 +261,91 @@ test('SM-34: what every group has acknowledged is trimmed, and nothing that anot
   await redis.xreadgroup('GROUP', 'slow', 'c', 'COUNT', 100, 'STREAMS', 's', '>');
   const slow = (await redis.xrange('s', '-', '+', 'COUNT', 100)).map(([id]) => id);
   await redis.xack('s', 'slow', ...slow.slice(0, 40));
-  await bridge({ redisStreams: ['s'], autoDiscovery: false, trim: 'acknowledged', housekeepingIntervalMs: 200 });
+  await bridge({
+    redisStreams: ['s'],
+    autoDiscovery: false,
+    trim: 'acknowledged',
+    housekeepingIntervalMs: 200,
+  });
   await subscriber.until(500);
-  await eventually(() => redis.xlen('s'), (length) => length < 500);
+  await eventually(
+    () => redis.xlen('s'),
+    (length) => length < 500,
+  );
   await sleep(500);
   equal(await redis.xlen('s'), 460, 'the 41st entry is pending in the slow group');
   await redis.xack('s', 'slow', ...slow);
-  await eventually(() => redis.xlen('s'), (length) => length === 400);
+  await eventually(
+    () => redis.xlen('s'),
+    (length) => length === 400,
+  );
 });
 
 test('SM-42: dropOldest keeps a backlog in its bounds and counts exactly; block keeps everything and says so', async (t) => {
   const { redis, broker, subscriber, bridge } = await bed(t);
-  const common = { autoDiscovery: false, housekeepingIntervalMs: 200, maxBacklog: 100, mqttWindow: 10, batchSize: 10 };
-  const dropping = await bridge({ ...common, redisStreams: ['drop'], maxBacklogPolicy: 'dropOldest', group: 'a', mqttClientId: 'a' });
+  const common = {
+    autoDiscovery: false,
+    housekeepingIntervalMs: 200,
+    maxBacklog: 100,
+    mqttWindow: 10,
+    batchSize: 10,
+  };
+  const dropping = await bridge({
+    ...common,
+    redisStreams: ['drop'],
+    maxBacklogPolicy: 'dropOldest',
+    group: 'a',
+    mqttClientId: 'a',
+  });
   await eventually(() => dropping.bridge.isConnected, Boolean);
   await broker.kill('SIGSTOP');
   await add(redis, 'drop', 1000);
-  const dropped = Number((await eventually(() => dropping.status('drop'), (figures) => Number(figures['dropped']) > 0))['dropped']);
+  const dropped = Number(
+    (
+      await eventually(
+        () => dropping.status('drop'),
+        (figures) => Number(figures['dropped']) > 0,
+      )
+    )['dropped'],
+  );
   equal(await redis.xlen('drop'), 100);
   await broker.kill('SIGCONT');
-  await eventually(() => leftOf(redis, 'drop', 'a'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 'drop', 'a'),
+    (left) => left === 0,
+  );
   const unique = new Set(numbers(subscriber, 'redis/drop'));
   equal(unique.size + dropped, 1000, 'published and dropped make all');
   ok(unique.has(1000) && dropped >= 850);
 
-  const blocking = await bridge({ ...common, redisStreams: ['block'], group: 'b', mqttClientId: 'b', paused: true });
+  const blocking = await bridge({
+    ...common,
+    redisStreams: ['block'],
+    group: 'b',
+    mqttClientId: 'b',
+    paused: true,
+  });
   await add(redis, 'block', 500);
   await blocking.status('block');
   equal(await redis.xlen('block'), 500);
   blocking.bridge.applyLive({ ...blocking.bridge.settings, paused: false });
-  await eventually(() => leftOf(redis, 'block', 'b'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 'block', 'b'),
+    (left) => left === 0,
+  );
   deepEqual(numbers(subscriber, 'redis/block'), range(500));
 });
 
 test('SM-26: what the filter holds back is acknowledged and counted', async (t) => {
   const { redis, subscriber, bridge } = await bed(t);
-  for (const type of ['alert', 'info', 'warning', 'debug', 'alert']) await redis.xadd('s', '*', 'type', type, 'n', '1');
+  for (const type of ['alert', 'info', 'warning', 'debug', 'alert'])
+    await redis.xadd('s', '*', 'type', type, 'n', '1');
   const { status, metrics } = await bridge({ filterField: 'type', filterValues: ['alert', 'warning'] });
   await subscriber.until(3);
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   equal(subscriber.messages.filter(({ topic }) => topic === 'redis/s').length, 3);
   equal((await status('s'))['filtered'], 2);
   match(metrics(), /test_entries_filtered_total 2\n/);
@@ -221,11 +354,21 @@ test('SM-26: what the filter holds back is acknowledged and counted', async (t) 
 test('SM-19: streams with +, #, $, NUL and broken surrogates in their names arrive', async (t) => {
   const { redis, subscriber, bridge } = await bed(t);
   await bridge();
-  const names = [Buffer.from('a+b'), Buffer.from('c#'), Buffer.from('$x'), Buffer.from('n\0l'), Buffer.from([0x73, 0xed, 0xa0, 0x80]), Buffer.from('\u0001\uffff')];
+  const names = [
+    Buffer.from('a+b'),
+    Buffer.from('c#'),
+    Buffer.from('$x'),
+    Buffer.from('n\0l'),
+    Buffer.from([0x73, 0xed, 0xa0, 0x80]),
+    Buffer.from('\u0001\uffff'),
+  ];
   for (const name of names) await redis.xadd(name, '*', 'n', '1');
   await subscriber.until(names.length);
   deepEqual(
-    subscriber.messages.map(({ topic }) => topic).filter((topic) => !topic.endsWith('status')).sort(),
+    subscriber.messages
+      .map(({ topic }) => topic)
+      .filter((topic) => !topic.endsWith('status'))
+      .sort(),
     ['redis/$x', 'redis/%01%EF%BF%BF', 'redis/a%2Bb', 'redis/c%23', 'redis/n%00l', 'redis/s%ED%A0%80'],
   );
 });
@@ -234,11 +377,20 @@ test('status topic: online while it runs, offline after an ordinary stop, and as
   const { broker, bridge } = await bed(t);
   const first = await bridge({ mqttQos: 1 });
   const watcher = await subscribe(t, broker.url, 'redis/status');
-  await eventually(() => watcher.messages.at(-1)?.text, (text) => text === 'online');
+  await eventually(
+    () => watcher.messages.at(-1)?.text,
+    (text) => text === 'online',
+  );
   await first.stop();
-  await eventually(() => watcher.messages.at(-1)?.text, (text) => text === 'offline');
+  await eventually(
+    () => watcher.messages.at(-1)?.text,
+    (text) => text === 'offline',
+  );
   const late = await subscribe(t, broker.url, 'redis/status');
-  await eventually(() => late.messages[0], (message) => message?.retain === true && message.text === 'offline');
+  await eventually(
+    () => late.messages[0],
+    (message) => message?.retain === true && message.text === 'offline',
+  );
 });
 
 test('QoS 2 and retained messages', async (t) => {
@@ -248,7 +400,10 @@ test('QoS 2 and retained messages', async (t) => {
   await subscriber.until(500);
   deepEqual(numbers(subscriber, 'redis/s'), range(500));
   equal(subscriber.messages.find(({ topic }) => topic === 'redis/s')?.qos, 2);
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   const late = await subscribe(t, broker.url, 'redis/s');
   const [retained] = await late.until(1);
   equal(retained?.retain, true);
@@ -259,17 +414,30 @@ test('user name, password and topic permissions: mosquitto refuses, the bridge p
   const dir = await mkdtemp(join(tmpdir(), 'acl-'));
   // mosquitto gives up root and must still be able to read it.
   await chmod(dir, 0o755);
-  await writeFile(join(dir, 'acl'), 'topic readwrite redis/allowed/#\ntopic readwrite redis/status\n', { mode: 0o644 });
+  await writeFile(join(dir, 'acl'), 'topic readwrite redis/allowed/#\ntopic readwrite redis/status\n', {
+    mode: 0o644,
+  });
   const server = await startRedis(t);
   const broker = await startMosquitto(t, { config: [`acl_file ${join(dir, 'acl')}`] });
   const redis = redisClient(t, server.port);
   await redis.xadd('allowed:a', '*', 'n', '1');
   await redis.xadd('denied', '*', 'n', '2');
-  const settings = { redisHost: '127.0.0.1', redisPort: server.port, mqttBrokerHost: '127.0.0.1', mqttBrokerPort: broker.port };
+  const settings = {
+    redisHost: '127.0.0.1',
+    redisPort: server.port,
+    mqttBrokerHost: '127.0.0.1',
+    mqttBrokerPort: broker.port,
+  };
   await startBridge(t, settings);
-  await eventually(() => leftOf(redis, 'allowed:a'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 'allowed:a'),
+    (left) => left === 0,
+  );
   // SM-40: under MQTT 5 mosquitto says that it refused.
-  await eventually(() => redis.xlen('dlq:denied'), (length) => length === 1);
+  await eventually(
+    () => redis.xlen('dlq:denied'),
+    (length) => length === 1,
+  );
 });
 
 /** What a reverse proxy in front of a broker does: WebSocket frames in, bytes out. */
@@ -308,9 +476,14 @@ test('BridgeStatus pages, and figures are in metrics and reported properties', a
   for (let n = 0; n < 5; n += 1) await add(redis, `s:${n}`, 2);
   const { call, metrics, reports } = await bridge();
   await subscriber.until(10);
-  const first = (await call('BridgeStatus', { limit: 3 })).payload as { streams: unknown[]; continuation: string };
+  const first = (await call('BridgeStatus', { limit: 3 })).payload as {
+    streams: unknown[];
+    continuation: string;
+  };
   equal(first.streams.length, 3);
-  const second = (await call('BridgeStatus', { limit: 3, continuation: first.continuation })).payload as { streams: unknown[] };
+  const second = (await call('BridgeStatus', { limit: 3, continuation: first.continuation })).payload as {
+    streams: unknown[];
+  };
   equal(second.streams.length, 2);
   equal((await call('BridgeStatus', { stream: 'none' })).status, 404);
   await eventually(metrics, (text) => text.includes('test_entries_published_total 10\n'));
@@ -327,7 +500,8 @@ test('SM-33: idle consumers that hold nothing are removed from the group', async
   await bridge({ consumerExpiryMs: 300, housekeepingIntervalMs: 150, claimIdleMs: 60_000 });
   await add(redis, 's', 1, 2);
   await subscriber.until(1);
-  const names = async (): Promise<string[]> => ((await redis.xinfo('CONSUMERS', 's', 'mqtt-group')) as string[][]).map((info) => info[1] ?? '').sort();
+  const names = async (): Promise<string[]> =>
+    ((await redis.xinfo('CONSUMERS', 's', 'mqtt-group')) as string[][]).map((info) => info[1] ?? '').sort();
   await eventually(names, (found) => found.length === 2);
   deepEqual(await names(), ['holds', 'mqtt-sync']);
 });
@@ -341,23 +515,40 @@ test('SM-31, SM-32: two instances share a group under names of their own; with o
   await add(redis, 's', 300);
   await subscriber.until(300);
   const consumers = (await redis.xinfo('CONSUMERS', 's', 'mqtt-group')) as string[][];
-  deepEqual(consumers.map((info) => info[1]), ['mqtt-sync-pod-1']);
+  deepEqual(
+    consumers.map((info) => info[1]),
+    ['mqtt-sync-pod-1'],
+  );
   await one.stop();
   await add(redis, 's', 300, 301);
   await subscriber.until(600);
   deepEqual(numbers(subscriber, 'redis/s'), range(600));
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
 });
 
 test('sink = edgehub: several entries per message, at a bounded rate, again after a failure, in order', async (t) => {
   const { redis, bridge } = await bed(t);
-  const test = await bridge({ sink: 'edgehub', edgehubIntervalMs: 100, edgehubMaxEntries: 50, mqttPublishTimeoutMs: 500 });
+  const test = await bridge({
+    sink: 'edgehub',
+    edgehubIntervalMs: 100,
+    edgehubMaxEntries: 50,
+    mqttPublishTimeoutMs: 500,
+  });
   let failures = 2;
   test.failSend = () => (failures-- > 0 ? new Error('edgeHub is away') : undefined) as Error;
   await add(redis, 's', 300);
-  await eventually(() => leftOf(redis, 's'), (left) => left === 0);
+  await eventually(
+    () => leftOf(redis, 's'),
+    (left) => left === 0,
+  );
   const entries = test.sent.flatMap(({ data }) => JSON.parse(data.toString()) as { data: { n: string } }[]);
-  deepEqual(entries.map(({ data }) => Number(data.n)), range(300));
+  deepEqual(
+    entries.map(({ data }) => Number(data.n)),
+    range(300),
+  );
   ok(test.sent.length >= 6 && test.sent.length <= 9, `${test.sent.length} messages`);
   equal(test.sent[0]?.contentType, 'application/json');
 });

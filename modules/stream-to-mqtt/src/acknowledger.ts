@@ -71,7 +71,8 @@ export class Acknowledger {
     this.#dirty = new Set();
     const results = await Promise.all(streams.map((stream) => this.#acknowledge(stream)));
     this.#onProgress();
-    if (results.includes(false)) await new Promise<void>((resolve) => void this.#clock.after(RETRY_MS, resolve));
+    if (results.includes(false))
+      await new Promise<void>((resolve) => void this.#clock.after(RETRY_MS, resolve));
   }
 
   async #acknowledge(stream: BridgedStream): Promise<boolean> {

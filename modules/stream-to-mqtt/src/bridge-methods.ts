@@ -17,8 +17,10 @@ export function bridgeMethods(bridge: Bridge): Readonly<Record<string, MethodHan
   return {
     async BridgeStatus({ payload }) {
       const { stream, continuation, limit } = objectOf(payload);
-      const wanted = typeof stream === 'string' ? bridge.streams.filter(({ name }) => name === stream) : bridge.streams;
-      if (typeof stream === 'string' && wanted.length === 0) return answer(404, `The stream ${stream} is not forwarded`);
+      const wanted =
+        typeof stream === 'string' ? bridge.streams.filter(({ name }) => name === stream) : bridge.streams;
+      if (typeof stream === 'string' && wanted.length === 0)
+        return answer(404, `The stream ${stream} is not forwarded`);
       const start = typeof continuation === 'string' && /^\d+$/.test(continuation) ? Number(continuation) : 0;
       const size = typeof limit === 'number' && limit >= 1 ? Math.min(PAGE, Math.floor(limit)) : PAGE;
       const page = wanted.slice(start, start + size);
@@ -37,11 +39,14 @@ export function bridgeMethods(bridge: Bridge): Readonly<Record<string, MethodHan
     Resume() {
       bridge.resume();
       const left = [...bridge.pauses.values()];
-      return Promise.resolve(left.length === 0 ? answer(200, 'Resumed') : answer(409, `Still paused: ${left.join('; ')}`));
+      return Promise.resolve(
+        left.length === 0 ? answer(200, 'Resumed') : answer(409, `Still paused: ${left.join('; ')}`),
+      );
     },
     async ReplayDeadLetters({ payload }) {
       const { stream, db, limit } = objectOf(payload);
-      if (typeof stream !== 'string' || stream === '') return answer(400, 'Expected {"stream": name, "db"?: number, "limit"?: number}');
+      if (typeof stream !== 'string' || stream === '')
+        return answer(400, 'Expected {"stream": name, "db"?: number, "limit"?: number}');
       const count = typeof limit === 'number' && limit >= 1 ? Math.min(MAX_REPLAY, Math.floor(limit)) : PAGE;
       const result = await bridge.replay(stream, typeof db === 'number' ? db : undefined, count);
       if (typeof result === 'string') return answer(result.startsWith('Not') ? 503 : 404, result);

@@ -12,7 +12,10 @@ const HELP: Readonly<Record<keyof StreamCounters, readonly [string, string]>> = 
   deadLettered: ['dead_letters_total', 'Entries moved to dead-letter streams'],
   replayed: ['dead_letters_replayed_total', 'Dead letters that were delivered after all'],
   redelivered: ['entries_redelivered_total', 'Entries that may have been published before'],
-  trimmed: ['entries_trimmed_pending_total', 'Pending entries that were removed from their stream before they were delivered'],
+  trimmed: [
+    'entries_trimmed_pending_total',
+    'Pending entries that were removed from their stream before they were delivered',
+  ],
   dropped: ['entries_dropped_total', 'Undelivered entries removed to keep a backlog in its bounds'],
   groupsRecreated: ['groups_recreated_total', 'Consumer groups that were lost and made anew'],
 };
@@ -35,7 +38,9 @@ export function registerMetrics(metrics: Metrics, shared: Shared, now: () => num
       metrics.counter(metric, help).inc({}, shared.totals[name] - seen[name]);
       seen[name] = shared.totals[name];
     }
-    metrics.counter('connections_lost_total', 'Connections to the other side that were lost').inc({}, shared.losses - seenLosses);
+    metrics
+      .counter('connections_lost_total', 'Connections to the other side that were lost')
+      .inc({}, shared.losses - seenLosses);
     seenLosses = shared.losses;
   };
   metrics.gauge('in_flight', 'Entries sent and not acknowledged', [], (gauge) => {
@@ -43,9 +48,17 @@ export function registerMetrics(metrics: Metrics, shared: Shared, now: () => num
     gauge.set(shared.working?.inFlight ?? 0);
   });
   update();
-  metrics.gauge('connected', 'Whether the other side is connected', [], (gauge) => gauge.set(shared.working?.isConnected === true ? 1 : 0));
-  metrics.gauge('paused', 'Whether the bridge is paused', [], (gauge) => gauge.set((shared.working?.pauses.size ?? 0) > 0 ? 1 : 0));
-  const perStream = (name: string, help: string, read: (stream: Bridge['streams'][number]) => number | null): void => {
+  metrics.gauge('connected', 'Whether the other side is connected', [], (gauge) =>
+    gauge.set(shared.working?.isConnected === true ? 1 : 0),
+  );
+  metrics.gauge('paused', 'Whether the bridge is paused', [], (gauge) =>
+    gauge.set((shared.working?.pauses.size ?? 0) > 0 ? 1 : 0),
+  );
+  const perStream = (
+    name: string,
+    help: string,
+    read: (stream: Bridge['streams'][number]) => number | null,
+  ): void => {
     metrics.gauge(name, help, ['stream', 'db'], (gauge) => {
       for (const stream of shared.working?.streams ?? []) {
         const value = read(stream);
@@ -53,7 +66,17 @@ export function registerMetrics(metrics: Metrics, shared: Shared, now: () => num
       }
     });
   };
-  perStream('stream_lag', 'Entries that were not delivered to the group yet', ({ figures }) => figures?.lag ?? null);
-  perStream('stream_pending', 'Entries delivered and not acknowledged', ({ figures }) => figures?.pending ?? null);
-  perStream('stream_oldest_unacked_seconds', 'Age of the oldest entry in hand', (stream) => oldestUnacked(stream, now()));
+  perStream(
+    'stream_lag',
+    'Entries that were not delivered to the group yet',
+    ({ figures }) => figures?.lag ?? null,
+  );
+  perStream(
+    'stream_pending',
+    'Entries delivered and not acknowledged',
+    ({ figures }) => figures?.pending ?? null,
+  );
+  perStream('stream_oldest_unacked_seconds', 'Age of the oldest entry in hand', (stream) =>
+    oldestUnacked(stream, now()),
+  );
 }

@@ -12,10 +12,16 @@ export class Rates {
     this.#at = now;
   }
 
-  at(now: number, counters: Pick<StreamCounters, 'published' | 'bytes'>): { readonly messages: number; readonly bytes: number } {
+  at(
+    now: number,
+    counters: Pick<StreamCounters, 'published' | 'bytes'>,
+  ): { readonly messages: number; readonly bytes: number } {
     const seconds = (now - this.#at) / 1000;
     if (seconds >= 1) {
-      this.#rate = { messages: (counters.published - this.#published) / seconds, bytes: (counters.bytes - this.#bytes) / seconds };
+      this.#rate = {
+        messages: (counters.published - this.#published) / seconds,
+        bytes: (counters.bytes - this.#bytes) / seconds,
+      };
       this.#at = now;
       this.#published = counters.published;
       this.#bytes = counters.bytes;
@@ -65,13 +71,16 @@ export interface Summary {
 }
 
 export function summarise(streams: readonly BridgedStream[], now: number): Summary {
-  const sum = (of: (stream: BridgedStream) => number): number => streams.reduce((total, stream) => total + of(stream), 0);
+  const sum = (of: (stream: BridgedStream) => number): number =>
+    streams.reduce((total, stream) => total + of(stream), 0);
   return {
     streams: streams.filter(({ phase }) => phase !== 'absent').length,
     lag: sum(({ figures }) => figures?.lag ?? 0),
     pending: sum(({ figures }) => figures?.pending ?? 0),
     inHand: sum(({ lane }) => lane.size),
-    oldestUnackedSeconds: round(streams.reduce((oldest, stream) => Math.max(oldest, oldestUnacked(stream, now)), 0)),
+    oldestUnackedSeconds: round(
+      streams.reduce((oldest, stream) => Math.max(oldest, oldestUnacked(stream, now)), 0),
+    ),
   };
 }
 

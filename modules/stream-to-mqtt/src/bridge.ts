@@ -1,4 +1,12 @@
-import type { Clock, Component, ComponentHealth, JsonObject, Log, MethodHandler, ModuleContext } from '@iotedge-redis/common';
+import type {
+  Clock,
+  Component,
+  ComponentHealth,
+  JsonObject,
+  Log,
+  MethodHandler,
+  ModuleContext,
+} from '@iotedge-redis/common';
 import { RedisConnection, redisTarget, systemClock } from '@iotedge-redis/common';
 import type { Shared } from './bridge-metrics.ts';
 import { bridgeMethods } from './bridge-methods.ts';
@@ -78,7 +86,12 @@ export class Bridge implements Component<BridgeSettings> {
       retryMs: settings.redisRetryInterval * 1000,
       clock: this.#clock,
     });
-    const sink = createSink(settings, { context: this.#context, suffix, clientId: named(settings.mqttClientId), clock: this.#clock });
+    const sink = createSink(settings, {
+      context: this.#context,
+      suffix,
+      clientId: named(settings.mqttClientId),
+      clock: this.#clock,
+    });
     const flow = this.#createFlow(sink);
     const databases = databasesOf(settings).map(
       (db) =>
@@ -86,7 +99,11 @@ export class Bridge implements Component<BridgeSettings> {
           db,
           settings,
           target,
-          commands: new RedisConnection({ target: { ...target, db }, name: named(MODULE), log: this.#log.child(`db${db}`) }),
+          commands: new RedisConnection({
+            target: { ...target, db },
+            name: named(MODULE),
+            log: this.#log.child(`db${db}`),
+          }),
           consumer: named(settings.consumer),
           instance: this.#context.instance,
           flow,
@@ -140,18 +157,32 @@ export class Bridge implements Component<BridgeSettings> {
   }
 
   health(): ComponentHealth {
-    const data: JsonObject = { ...this.summary(), sink: this.#sink?.place ?? '', sinkState: this.#sink?.status.state ?? 'connecting' };
+    const data: JsonObject = {
+      ...this.summary(),
+      sink: this.#sink?.place ?? '',
+      sinkState: this.#sink?.status.state ?? 'connecting',
+    };
     for (const { source, db } of this.#databases) {
       const { state, error } = source.commands.status;
-      if (state !== 'ready') return { state: 'down', detail: error?.message ?? `database ${db} is not connected`, data };
+      if (state !== 'ready')
+        return { state: 'down', detail: error?.message ?? `database ${db} is not connected`, data };
     }
     const status = this.#sink?.status;
-    if (status?.state !== 'ready') return { state: 'degraded', detail: status?.reason ?? 'not connected to the broker yet', data };
+    if (status?.state !== 'ready')
+      return { state: 'degraded', detail: status?.reason ?? 'not connected to the broker yet', data };
     const [pause] = this.pauses.values();
     if (pause !== undefined) return { state: 'degraded', detail: `paused: ${pause}`, data };
     const { maxBacklog } = this.#settings;
-    const over = maxBacklog > 0 ? this.streams.filter(({ figures }) => (figures?.lag ?? 0) + (figures?.pending ?? 0) > maxBacklog) : [];
-    if (over.length > 0) return { state: 'degraded', detail: `the backlog of ${over.length} streams is above ${maxBacklog}`, data };
+    const over =
+      maxBacklog > 0
+        ? this.streams.filter(({ figures }) => (figures?.lag ?? 0) + (figures?.pending ?? 0) > maxBacklog)
+        : [];
+    if (over.length > 0)
+      return {
+        state: 'degraded',
+        detail: `the backlog of ${over.length} streams is above ${maxBacklog}`,
+        data,
+      };
     const odd = this.streams.find(({ problem }) => problem !== undefined);
     if (odd !== undefined) return { state: 'degraded', detail: `${odd.name}: ${odd.problem ?? ''}`, data };
     return { state: 'ok', data };
@@ -170,7 +201,16 @@ export class Bridge implements Component<BridgeSettings> {
     const summary = summarise(this.streams, this.#clock.now());
     const { published, filtered, deadLettered, dropped, trimmed } = this.#shared.totals;
     const [paused = null] = this.pauses.values();
-    return { ...summary, inFlight: this.inFlight, published, filtered, deadLettered, dropped, trimmed, paused };
+    return {
+      ...summary,
+      inFlight: this.inFlight,
+      published,
+      filtered,
+      deadLettered,
+      dropped,
+      trimmed,
+      paused,
+    };
   }
 
   /** Figures of these streams as they are now. */
@@ -190,15 +230,24 @@ export class Bridge implements Component<BridgeSettings> {
     const flow = this.#flow;
     const database = this.#databases.find((each) => (db === undefined || each.db === db) && each.has(name));
     const stream = database?.find(name);
-    if (flow === undefined || database === undefined || stream === undefined) return `The stream ${name} is not forwarded`;
+    if (flow === undefined || database === undefined || stream === undefined)
+      return `The stream ${name} is not forwarded`;
     if (!flow.isReady || flow.pauses.size > 0) return 'Not now: the bridge is not connected, or paused';
-    return replayDeadLetters({ database, stream, mode: redisTarget(this.#settings).mode, flow, limit, clock: this.#clock });
+    return replayDeadLetters({
+      database,
+      stream,
+      mode: redisTarget(this.#settings).mode,
+      flow,
+      limit,
+      clock: this.#clock,
+    });
   }
 
   #createFlow(sink: Sink<Slot<Outgoing>>): Flow {
     const settings = this.#settings;
     const now = (): number => this.#clock.now();
-    const databaseOf = (stream: BridgedStream): Database | undefined => this.#databases.find(({ db }) => db === stream.db);
+    const databaseOf = (stream: BridgedStream): Database | undefined =>
+      this.#databases.find(({ db }) => db === stream.db);
     return new Flow({
       sink,
       window: settings.sink === 'mqtt' ? settings.mqttWindow : sink.window,
@@ -210,7 +259,8 @@ export class Bridge implements Component<BridgeSettings> {
       log: this.#log,
       done: (entry) => {
         if (entry.replay !== undefined) entry.replay(true);
-        else if (entry.epoch === entry.source.epoch) databaseOf(entry.source)?.acknowledger.add(entry.source, entry.id);
+        else if (entry.epoch === entry.source.epoch)
+          databaseOf(entry.source)?.acknowledger.add(entry.source, entry.id);
       },
       filtered: (stream, id) => databaseOf(stream)?.acknowledger.add(stream, id),
       dead: (entry, refusal) => {

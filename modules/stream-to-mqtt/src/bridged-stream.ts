@@ -135,7 +135,9 @@ export class BridgedStream {
   }
 
   get isQuiet(): boolean {
-    return this.lane.size === 0 && this.toAck.length === 0 && this.acking.length === 0 && this.toBury.length === 0;
+    return (
+      this.lane.size === 0 && this.toAck.length === 0 && this.acking.length === 0 && this.toBury.length === 0
+    );
   }
 
   /** The group was made anew: its pending entries are gone, and so is the meaning of ids in hand. */
@@ -146,11 +148,22 @@ export class BridgedStream {
   }
 
   /** What becomes of an entry: a message (possibly with a fault), or undefined when the filter holds it back. */
-  shape(entry: Entry, pairs: Pairs, redelivered: boolean, deliveries: number, now: number): Outgoing | undefined {
+  shape(
+    entry: Entry,
+    pairs: Pairs,
+    redelivered: boolean,
+    deliveries: number,
+    now: number,
+  ): Outgoing | undefined {
     const { filter, payload, topic, isJson } = this.shaping;
     if (filter !== undefined && !filter(pairs)) return undefined;
     const where = topic((name) => fieldOf(pairs, name));
-    const what = payload({ id: entry.id, pairs, deliveryCount: deliveries, now: () => new Date(now).toISOString() });
+    const what = payload({
+      id: entry.id,
+      pairs,
+      deliveryCount: deliveries,
+      now: () => new Date(now).toISOString(),
+    });
     const problem = 'problem' in where ? where.problem : 'problem' in what ? what.problem : undefined;
     const topicText = 'topic' in where ? where.topic : '';
     const bytes = 'payload' in what ? what.payload : EMPTY;

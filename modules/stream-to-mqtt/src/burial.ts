@@ -76,7 +76,13 @@ export class Burial {
       acknowledge: entry.epoch === stream.epoch,
     });
     stream.count('deadLettered');
-    const where = { stream: stream.name, db: stream.db, id: entry.id, code: refusal.code, reason: refusal.text };
+    const where = {
+      stream: stream.name,
+      db: stream.db,
+      id: entry.id,
+      code: refusal.code,
+      reason: refusal.text,
+    };
     log.warn('an entry became a dead letter', { ...where, deadLetters: deadLetterName(stream) });
   }
 }

@@ -50,7 +50,10 @@ export class Claims {
     const now = clock.now();
     if (now - this.#refreshedAt > minIdleMs) {
       // This process slept, or Redis was away: others may hold what is in hand here. The group knows who has what.
-      log.warn('held entries were not refreshed in time and are read again', { db: source.db, ms: now - this.#refreshedAt });
+      log.warn('held entries were not refreshed in time and are read again', {
+        db: source.db,
+        ms: now - this.#refreshedAt,
+      });
       for (const stream of streams()) {
         flow.outbox.dropWaiting(stream.lane);
         if (stream.phase !== 'new') continue;
@@ -63,7 +66,8 @@ export class Claims {
       const ids = [...stream.lane.unsettled()]
         .filter(({ entry }) => entry.epoch === stream.epoch && entry.replay === undefined)
         .map(({ entry }) => entry.id);
-      for (let at = 0; at < ids.length; at += REFRESH_IDS) await source.refresh(stream.key, ids.slice(at, at + REFRESH_IDS));
+      for (let at = 0; at < ids.length; at += REFRESH_IDS)
+        await source.refresh(stream.key, ids.slice(at, at + REFRESH_IDS));
     });
     this.#refreshedAt = now;
   }

@@ -63,14 +63,23 @@ export class Database {
       consumer: options.consumer,
     });
     const { source } = this;
-    this.acknowledger = new Acknowledger({ source, operations, clock, log, onProgress: () => flow.latch.wake() });
+    this.acknowledger = new Acknowledger({
+      source,
+      operations,
+      clock,
+      log,
+      onProgress: () => flow.latch.wake(),
+    });
     this.burial = new Burial(source, {
       mode: options.target.mode,
       max: settings.deadLetterMax,
       operations,
       clock,
       log,
-      onTrouble: (why) => (why === undefined ? flow.resume(`deadLetters:${options.db}`) : flow.pause(`deadLetters:${options.db}`, why)),
+      onTrouble: (why) =>
+        why === undefined
+          ? flow.resume(`deadLetters:${options.db}`)
+          : flow.pause(`deadLetters:${options.db}`, why),
     });
     this.housekeeping = new Housekeeping({
       source,
@@ -124,7 +133,16 @@ export class Database {
       clock,
       log,
     });
-    const claims = new Claims({ source, streams, flow, operations, minIdleMs: settings.claimIdleMs, wantsDeliveries, clock, log });
+    const claims = new Claims({
+      source,
+      streams,
+      flow,
+      operations,
+      minIdleMs: settings.claimIdleMs,
+      wantsDeliveries,
+      clock,
+      log,
+    });
     this.#loops = Promise.all([
       reader.run(signal),
       claims.run(signal),
@@ -139,7 +157,8 @@ export class Database {
 
   /** All pending entries of the group are to be taken over, in the order of ids: this instance became the active one. */
   takeOver(): void {
-    for (const stream of this.#list) if (stream.phase !== 'absent' && stream.phase !== 'group') stream.phase = 'takeover';
+    for (const stream of this.#list)
+      if (stream.phase !== 'absent' && stream.phase !== 'group') stream.phase = 'takeover';
   }
 
   /** The stream's topic depends on whether its name exists elsewhere. */
@@ -167,7 +186,9 @@ export class Database {
         log.debug('looking for streams is to be repeated', { db: this.db, error: errorText(error) });
       }
       // Jitter keeps a fleet that started together from scanning together.
-      await sleep(settings.discoveryIntervalMs * (0.9 + 0.2 * random()), signal, clock).catch(() => undefined);
+      await sleep(settings.discoveryIntervalMs * (0.9 + 0.2 * random()), signal, clock).catch(
+        () => undefined,
+      );
       if (isAborted(signal)) return;
     }
   }
@@ -217,7 +238,8 @@ export class Database {
 
   #shaping(key: Buffer, name: string): ReturnType<typeof shapingFor> {
     const { settings, instance, isElsewhere } = this.#options;
-    const withDb = settings.mqttTopicDb === 'always' || (settings.mqttTopicDb === 'auto' && isElsewhere(name, this.db));
+    const withDb =
+      settings.mqttTopicDb === 'always' || (settings.mqttTopicDb === 'auto' && isElsewhere(name, this.db));
     return shapingFor(settings, { db: this.db, key, name, instance, withDb });
   }
 

@@ -24,9 +24,13 @@ function hasHashTag(key: Buffer): boolean {
 /** Says that the dead-letter stream has no room. */
 export class DeadLettersFull extends SuiteError {
   constructor(stream: string, limit: number) {
-    super('REDIS_ERROR', `keeping a dead letter of ${stream}: its dead-letter stream holds ${limit} entries, which is its limit; replay or remove some`, {
-      retryable: true,
-    });
+    super(
+      'REDIS_ERROR',
+      `keeping a dead letter of ${stream}: its dead-letter stream holds ${limit} entries, which is its limit; replay or remove some`,
+      {
+        retryable: true,
+      },
+    );
     this.name = 'DeadLettersFull';
   }
 }
@@ -44,7 +48,14 @@ export async function bury(
 ): Promise<void> {
   if ((await source.length(target)) >= limits.max) throw new DeadLettersFull(entry.stream, limits.max);
   const pairs = await contentOf(source, entry);
-  const values = [entry.stream, entry.id, source.group, refusal.code, refusal.text, new Date(limits.now).toISOString()];
+  const values = [
+    entry.stream,
+    entry.id,
+    source.group,
+    refusal.code,
+    refusal.text,
+    new Date(limits.now).toISOString(),
+  ];
   const header = HEADER.flatMap((name, at) => [name, values[at] ?? '']);
   const keep = ['XADD', target, '*', ...header, ...pairs] as const;
   const acknowledge = ['XACK', entry.source.key, source.group, entry.id] as const;

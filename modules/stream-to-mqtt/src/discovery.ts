@@ -24,7 +24,9 @@ export async function findStreams(
 ): Promise<readonly Buffer[]> {
   const { isWanted, pattern, operations, signal } = options;
   const found = new Map<string, Buffer>();
-  const nodes = await source.commands.run('looking for streams', (client) => Promise.resolve(scannable(client)));
+  const nodes = await source.commands.run('looking for streams', (client) =>
+    Promise.resolve(scannable(client)),
+  );
   for (const node of nodes) {
     let cursor = '0';
     do {
@@ -33,7 +35,9 @@ export async function findStreams(
       const from = cursor;
       const reply = listOf(
         await operations.upkeep(signal, () =>
-          source.commands.run('looking for streams', () => node.callBuffer('SCAN', [from, ...match, 'COUNT', SCAN_COUNT, 'TYPE', 'stream'])),
+          source.commands.run('looking for streams', () =>
+            node.callBuffer('SCAN', [from, ...match, 'COUNT', SCAN_COUNT, 'TYPE', 'stream']),
+          ),
         ),
       );
       cursor = textFrom(reply[0]);

@@ -63,7 +63,10 @@ export class EdgehubSink<K> implements Sink<K> {
   refusal(message: Message): Refusal | undefined {
     const limit = this.#options.maxBytes - OVERHEAD;
     if (message.payload.length <= limit) return undefined;
-    return { code: 'TOO_LARGE', text: `the entry has ${message.payload.length} bytes and a message takes ${limit}` };
+    return {
+      code: 'TOO_LARGE',
+      text: `the entry has ${message.payload.length} bytes and a message takes ${limit}`,
+    };
   }
 
   publish(key: K, message: Message): void {

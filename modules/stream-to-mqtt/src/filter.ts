@@ -19,7 +19,8 @@ export type Filter = (pairs: Pairs) => boolean;
 /** The value of a field; the last one when the entry has it several times, as in the JSON that is published. */
 export function fieldOf(pairs: Pairs, name: string): Buffer | undefined {
   const wanted = Buffer.from(name);
-  for (let at = pairs.length - 2; at >= 0; at -= 2) if (pairs[at]?.equals(wanted) === true) return pairs[at + 1];
+  for (let at = pairs.length - 2; at >= 0; at -= 2)
+    if (pairs[at]?.equals(wanted) === true) return pairs[at + 1];
   return undefined;
 }
 

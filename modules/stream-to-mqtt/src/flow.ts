@@ -58,7 +58,11 @@ export class Flow {
 
   constructor(options: FlowOptions) {
     this.#options = options;
-    this.outbox = new Outbox({ window: options.window, windowBytes: WINDOW_BYTES, maxBlames: options.maxDeliveries });
+    this.outbox = new Outbox({
+      window: options.window,
+      windowBytes: WINDOW_BYTES,
+      maxBlames: options.maxDeliveries,
+    });
   }
 
   start(): void {
@@ -111,7 +115,10 @@ export class Flow {
     if (byteBucket?.available() === 0) return 0;
     const capacity = this.#window + Math.max(this.#window, batchSize);
     const byBytes = Math.floor((MAX_HELD_BYTES - this.outbox.heldBytes) / this.#averageBytes);
-    const free = Math.min(capacity - this.outbox.held, this.outbox.held === 0 ? Math.max(1, byBytes) : byBytes);
+    const free = Math.min(
+      capacity - this.outbox.held,
+      this.outbox.held === 0 ? Math.max(1, byBytes) : byBytes,
+    );
     // Many small reads would cost more than they bring while there is enough to send.
     if (free < Math.min(batchSize, capacity / 4) && this.outbox.held > 0) return 0;
     return Math.max(0, messageBucket === undefined ? free : Math.min(free, messageBucket.available()));
@@ -124,12 +131,23 @@ export class Flow {
   }
 
   /** Takes entries of a stream in, in their order. */
-  accept(stream: BridgedStream, entries: readonly Entry[], redelivered: boolean, deliveries?: ReadonlyMap<string, number>): void {
+  accept(
+    stream: BridgedStream,
+    entries: readonly Entry[],
+    redelivered: boolean,
+    deliveries?: ReadonlyMap<string, number>,
+  ): void {
     const now = this.#options.clock.now();
     for (const entry of entries) {
       if (entry.pairs === undefined) continue;
       const again = redelivered || (entry.deliveries ?? 0) > 0;
-      const outgoing = stream.shape(entry, entry.pairs, again, deliveries?.get(entry.id) ?? (entry.deliveries ?? 0) + 1, now);
+      const outgoing = stream.shape(
+        entry,
+        entry.pairs,
+        again,
+        deliveries?.get(entry.id) ?? (entry.deliveries ?? 0) + 1,
+        now,
+      );
       stream.count('read');
       if (again) stream.count('redelivered');
       if (outgoing === undefined) {
@@ -178,7 +196,8 @@ export class Flow {
     this.#cancelRetry?.();
     for (const lane of this.outbox.lanes()) this.outbox.dropWaiting(lane);
     this.latch.wake();
-    while (this.outbox.sent > 0 && this.#isReady && !signal.aborted) await this.latch.wait(50, signal, this.#options.clock);
+    while (this.outbox.sent > 0 && this.#isReady && !signal.aborted)
+      await this.latch.wait(50, signal, this.#options.clock);
   }
 
   #ready(): void {
@@ -196,8 +215,16 @@ export class Flow {
     this.losses += 1;
     for (const slot of this.outbox.lost()) {
       const { entry } = slot;
-      this.#options.log.warn('an entry makes the broker close the connection', { stream: entry.stream, db: entry.db, id: entry.id, reason });
-      this.#bury(slot, { code: 'CONNECTION_LOST', text: `the broker closed the connection whenever it was sent: ${reason}` });
+      this.#options.log.warn('an entry makes the broker close the connection', {
+        stream: entry.stream,
+        db: entry.db,
+        id: entry.id,
+        reason,
+      });
+      this.#bury(slot, {
+        code: 'CONNECTION_LOST',
+        text: `the broker closed the connection whenever it was sent: ${reason}`,
+      });
     }
     this.#options.onChange();
     this.latch.wake();

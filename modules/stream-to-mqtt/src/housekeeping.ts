@@ -47,7 +47,9 @@ export class Housekeeping {
 
   async round(signal: AbortSignal): Promise<void> {
     const { operations, streams, clock, consumerExpiryMs, log, source } = this.#options;
-    const consumers = consumerExpiryMs > 0 && clock.now() - this.#consumersAt >= Math.min(CONSUMERS_EVERY_MS, consumerExpiryMs);
+    const consumers =
+      consumerExpiryMs > 0 &&
+      clock.now() - this.#consumersAt >= Math.min(CONSUMERS_EVERY_MS, consumerExpiryMs);
     if (consumers) this.#consumersAt = clock.now();
     const known = streams().filter(({ phase }) => phase !== 'absent' && phase !== 'group');
     try {
@@ -63,9 +65,15 @@ export class Housekeeping {
   /** Reads the figures of one stream and acts on them. */
   async look(stream: BridgedStream): Promise<void> {
     const { source, maxBacklog, dropsOldest, trims, clock } = this.#options;
-    const read = async (): Promise<Sight> => sightOf(await source.together('looking at a stream', lookCommands(stream.key)), source.group);
+    const read = async (): Promise<Sight> =>
+      sightOf(await source.together('looking at a stream', lookCommands(stream.key)), source.group);
     let sight = await read();
-    if (maxBacklog > 0 && dropsOldest && sight.length > maxBacklog && (sight.lag ?? sight.length) > maxBacklog) {
+    if (
+      maxBacklog > 0 &&
+      dropsOldest &&
+      sight.length > maxBacklog &&
+      (sight.lag ?? sight.length) > maxBacklog
+    ) {
       sight = await this.#dropOldest(stream, maxBacklog);
     }
     if (trims) await this.#trim(stream, sight.groups);
@@ -76,13 +84,23 @@ export class Housekeeping {
   async #dropOldest(stream: BridgedStream, keep: number): Promise<Sight> {
     const { source, log } = this.#options;
     const look = lookCommands(stream.key);
-    const results = await source.together('keeping the backlog in its bounds', [...look, ['XTRIM', stream.key, 'MAXLEN', '=', keep], ...look]);
+    const results = await source.together('keeping the backlog in its bounds', [
+      ...look,
+      ['XTRIM', stream.key, 'MAXLEN', '=', keep],
+      ...look,
+    ]);
     const before = sightOf(results.slice(0, look.length), source.group);
     const after = sightOf(results.slice(look.length + 1), source.group);
-    const dropped = before.lag === null || after.lag === null ? before.length - after.length : before.lag - after.lag;
+    const dropped =
+      before.lag === null || after.lag === null ? before.length - after.length : before.lag - after.lag;
     if (dropped > 0) {
       stream.count('dropped', dropped);
-      log.warn('the oldest entries of a backlog were dropped', { stream: stream.name, db: stream.db, dropped, kept: keep });
+      log.warn('the oldest entries of a backlog were dropped', {
+        stream: stream.name,
+        db: stream.db,
+        dropped,
+        kept: keep,
+      });
     }
     return after;
   }
@@ -102,7 +120,12 @@ export class Housekeeping {
   async #forgetConsumers(stream: BridgedStream): Promise<void> {
     const { source, consumerExpiryMs } = this.#options;
     await source.commands.run('removing idle consumers', (client) =>
-      callScript(client, FORGET_IDLE_CONSUMERS, [stream.key], [source.group, source.consumer, consumerExpiryMs]),
+      callScript(
+        client,
+        FORGET_IDLE_CONSUMERS,
+        [stream.key],
+        [source.group, source.consumer, consumerExpiryMs],
+      ),
     );
   }
 }
@@ -131,6 +154,7 @@ function sightOf(results: readonly unknown[], group: string): Sight {
   const [first] = readEntries(results[2]);
   const own = groups.find(({ name }) => name === group);
   // Redis goes on counting entries that were removed before they were delivered: then the whole stream is what is left.
-  const isAllUndelivered = own !== undefined && (first === undefined || compareIds(own.lastDelivered, first.id) < 0);
+  const isAllUndelivered =
+    own !== undefined && (first === undefined || compareIds(own.lastDelivered, first.id) < 0);
   return { groups, length, lag: isAllUndelivered ? length : (own?.lag ?? null), pending: own?.pending ?? 0 };
 }

@@ -59,7 +59,10 @@ export class Lease {
       }
       if (this.isHeld !== this.#wasHeld) {
         this.#wasHeld = this.isHeld;
-        this.#log.info(this.isHeld ? 'this instance is the active one' : 'another instance is the active one', { group: this.#source.group });
+        this.#log.info(
+          this.isHeld ? 'this instance is the active one' : 'another instance is the active one',
+          { group: this.#source.group },
+        );
         this.#onChange(this.isHeld);
       }
       await sleep(this.isHeld ? RENEW_MS : RENEW_MS / 4, signal, this.#clock).catch(() => undefined);
@@ -74,6 +77,10 @@ export class Lease {
   }
 
   async #call(script: RedisScript, args: readonly (string | number)[]): Promise<boolean> {
-    return (await this.#source.commands.run('renewing the lease', (client) => callScript(client, script, [this.#key], args))) === 1;
+    return (
+      (await this.#source.commands.run('renewing the lease', (client) =>
+        callScript(client, script, [this.#key], args),
+      )) === 1
+    );
   }
 }

@@ -29,7 +29,8 @@ export const streamToMqtt: ModuleDefinition<typeof fields> = {
         exclusive: true,
         missing: missingSettings,
         create(settings) {
-          if (settings.logFormat !== undefined && !isWarned) context.log.warn('LOG_FORMAT is ignored: the format of log lines is fixed');
+          if (settings.logFormat !== undefined && !isWarned)
+            context.log.warn('LOG_FORMAT is ignored: the format of log lines is fixed');
           isWarned = true;
           return new Bridge(settings, context, shared);
         },

@@ -20,7 +20,9 @@ const KINDS: Readonly<Record<string, readonly [BrokerAddress['kind'], number]>> 
 };
 
 /** Reads `mqtt://host[:port]`, `mqtts://…`, `ws://host/path`, `wss://…`. */
-export function parseBroker(given: string): { readonly address: BrokerAddress } | { readonly problem: string } {
+export function parseBroker(
+  given: string,
+): { readonly address: BrokerAddress } | { readonly problem: string } {
   const scheme = /^([a-z]+:)\/\//i.exec(given)?.[1]?.toLowerCase();
   const kind = scheme === undefined ? undefined : KINDS[scheme];
   if (scheme === undefined || kind === undefined) {
@@ -37,11 +39,19 @@ export function parseBroker(given: string): { readonly address: BrokerAddress } 
     return { problem: 'has no user and password in it; set MQTT_USERNAME and MQTT_PASSWORD' };
   }
   const isWeb = kind[0] === 'ws' || kind[0] === 'wss';
-  if (!isWeb && (url.pathname !== '/' || url.search !== '')) return { problem: 'has no path, except for ws:// and wss://' };
+  if (!isWeb && (url.pathname !== '/' || url.search !== ''))
+    return { problem: 'has no path, except for ws:// and wss://' };
   // The standard port of http is left out by the parser when it is given.
   const given80 = /:80(?:[/?]|$)/.test(given.slice(scheme.length + 2));
   const port = url.port === '' ? (given80 ? 80 : kind[1]) : Number(url.port);
-  return { address: addressOf(kind[0], url.hostname.replace(/^\[(.*)\]$/, '$1'), port, isWeb ? url.pathname + url.search : '') };
+  return {
+    address: addressOf(
+      kind[0],
+      url.hostname.replace(/^\[(.*)\]$/, '$1'),
+      port,
+      isWeb ? url.pathname + url.search : '',
+    ),
+  };
 }
 
 export function addressOf(kind: BrokerAddress['kind'], host: string, port: number, path = ''): BrokerAddress {

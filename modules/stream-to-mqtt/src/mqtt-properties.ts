@@ -38,7 +38,12 @@ function userProperties(message: Message): Record<string, string> {
 }
 
 /** Size of the PUBLISH packet in bytes, for the broker's Maximum Packet Size. */
-export function packetSize(topic: string, payloadBytes: number, qos: number, properties: PublishProperties | undefined): number {
+export function packetSize(
+  topic: string,
+  payloadBytes: number,
+  qos: number,
+  properties: PublishProperties | undefined,
+): number {
   let body = 2 + Buffer.byteLength(topic) + (qos > 0 ? 2 : 0) + payloadBytes;
   if (properties !== undefined) {
     let size = 0;

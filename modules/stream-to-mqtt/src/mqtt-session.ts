@@ -71,12 +71,23 @@ export async function openSession(
     ...(options.password === undefined ? {} : { password: options.password }),
     ...(options.statusTopic === undefined
       ? {}
-      : { will: { topic: options.statusTopic, payload: Buffer.from('offline'), qos: options.qos === 0 ? 0 : 1, retain: true } }),
+      : {
+          will: {
+            topic: options.statusTopic,
+            payload: Buffer.from('offline'),
+            qos: options.qos === 0 ? 0 : 1,
+            retain: true,
+          },
+        }),
   });
   client.on('error', (error) => reason.note(errorText(error)));
-  client.on('disconnect', (packet) => reason.note(`the broker disconnected with reason ${packet.reasonCode ?? 0}`));
+  client.on('disconnect', (packet) =>
+    reason.note(`the broker disconnected with reason ${packet.reasonCode ?? 0}`),
+  );
   const ended = new Promise<string>((resolve) => {
-    client.once('close', () => resolve(reason.text === '' ? 'the broker closed the connection' : reason.text));
+    client.once('close', () =>
+      resolve(reason.text === '' ? 'the broker closed the connection' : reason.text),
+    );
   });
   const connected = new Promise<SessionLimits>((resolve, reject) => {
     client.once('connect', (connack) => {
@@ -87,22 +98,34 @@ export async function openSession(
     void ended.then((text) => reject(new SuiteError('INTERNAL', text)));
   });
   try {
-    const late = (): SuiteError => new SuiteError('INTERNAL', `no CONNACK within ${options.connectTimeoutMs} ms`);
+    const late = (): SuiteError =>
+      new SuiteError('INTERNAL', `no CONNACK within ${options.connectTimeoutMs} ms`);
     const limits = await deadline(connected, options.connectTimeoutMs, signal, late, clock);
     const session: Session = { client, address, limits, ended };
     if (options.statusTopic !== undefined) {
       const told = publishStatus(session, options, 'online');
-      const silent = (): SuiteError => new SuiteError('INTERNAL', `no PUBACK within ${options.connectTimeoutMs} ms`);
-      await deadline(Promise.race([told, connectedOnly(ended)]), options.connectTimeoutMs, signal, silent, clock);
+      const silent = (): SuiteError =>
+        new SuiteError('INTERNAL', `no PUBACK within ${options.connectTimeoutMs} ms`);
+      await deadline(
+        Promise.race([told, connectedOnly(ended)]),
+        options.connectTimeoutMs,
+        signal,
+        silent,
+        clock,
+      );
     }
     return session;
   } catch (error) {
     client.end(true);
     // A refusal by reason code says more than the time-out or the closing that follows it.
-    throw new SuiteError('INTERNAL', `connecting to ${address.text}: ${reason.text === '' ? errorText(error) : reason.text}`, {
-      cause: error,
-      retryable: true,
-    });
+    throw new SuiteError(
+      'INTERNAL',
+      `connecting to ${address.text}: ${reason.text === '' ? errorText(error) : reason.text}`,
+      {
+        cause: error,
+        retryable: true,
+      },
+    );
   }
 }
 
@@ -121,11 +144,16 @@ export function publishStatus(
       resolve(0);
       return;
     }
-    session.client.publish(options.statusTopic, status, { qos: options.qos === 0 ? 0 : 1, retain: true }, (error) => {
-      if (!error) resolve(0);
-      else if ('code' in error && typeof error.code === 'number') resolve(error.code);
-      else reject(error);
-    });
+    session.client.publish(
+      options.statusTopic,
+      status,
+      { qos: options.qos === 0 ? 0 : 1, retain: true },
+      (error) => {
+        if (!error) resolve(0);
+        else if ('code' in error && typeof error.code === 'number') resolve(error.code);
+        else reject(error);
+      },
+    );
   });
 }
 
@@ -138,7 +166,10 @@ interface ConnackProperties {
 
 function limitsOf(properties: ConnackProperties | undefined): SessionLimits {
   // MQTT 5, 3.2.2.3: absent means 65,535, and no limit of the packet's size beyond the protocol's.
-  return { receiveMaximum: properties?.receiveMaximum ?? 65_535, maximumPacketSize: properties?.maximumPacketSize ?? 268_435_455 };
+  return {
+    receiveMaximum: properties?.receiveMaximum ?? 65_535,
+    maximumPacketSize: properties?.maximumPacketSize ?? 268_435_455,
+  };
 }
 
 /** A lower QoS or a message that is not retained would be another promise than the one that was asked for. */

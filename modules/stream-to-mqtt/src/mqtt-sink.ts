@@ -39,7 +39,10 @@ export class MqttSink<K> implements Sink<K> {
   constructor(options: MqttSinkOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#schedule = exponential({ ...RETRY, ...(options.random === undefined ? {} : { random: options.random }) });
+    this.#schedule = exponential({
+      ...RETRY,
+      ...(options.random === undefined ? {} : { random: options.random }),
+    });
     this.#status = { state: 'connecting', since: new Date(this.#clock.now()) };
   }
 
@@ -151,7 +154,9 @@ export class MqttSink<K> implements Sink<K> {
     } else {
       // It stays in flight, so that it counts among what this connection lost.
       this.#inFlight.set(key, this.#clock.now());
-      this.recycle(code === undefined ? errorText(error) : `the broker answered ${hex(code)}, ${reasonText(code)}`);
+      this.recycle(
+        code === undefined ? errorText(error) : `the broker answered ${hex(code)}, ${reasonText(code)}`,
+      );
     }
   }
 

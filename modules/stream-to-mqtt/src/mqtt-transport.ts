@@ -29,7 +29,12 @@ async function openSocket(address: BrokerAddress, tls: BrokerTls): Promise<Duple
   }
   if (kind === 'tls') {
     const servername = tls.serverName ?? (isIP(host) === 0 ? host : undefined);
-    const socket = connectTls({ host, port, ...material(tls), ...(servername === undefined ? {} : { servername }) });
+    const socket = connectTls({
+      host,
+      port,
+      ...material(tls),
+      ...(servername === undefined ? {} : { servername }),
+    });
     return socket.setNoDelay(true).setKeepAlive(true, 15_000);
   }
   const { WebSocket, createWebSocketStream } = await import('ws');
@@ -54,8 +59,12 @@ function readPem(name: string, path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new SuiteError('CONFIG_INVALID', `reading ${name}: cannot read the file ${path}; check the path and its permissions`, {
-      cause,
-    });
+    throw new SuiteError(
+      'CONFIG_INVALID',
+      `reading ${name}: cannot read the file ${path}; check the path and its permissions`,
+      {
+        cause,
+      },
+    );
   }
 }

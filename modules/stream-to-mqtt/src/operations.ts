@@ -19,7 +19,8 @@ export class Operations {
 
   constructor(options: OperationOptions) {
     this.#options = options;
-    this.#bucket = options.perSecond > 0 ? new TokenBucket(options.perSecond, () => options.clock.now()) : undefined;
+    this.#bucket =
+      options.perSecond > 0 ? new TokenBucket(options.perSecond, () => options.clock.now()) : undefined;
   }
 
   /** Waits until `count` operations may be sent. */
@@ -64,6 +65,7 @@ export class Operations {
       }
     };
     await Promise.all(Array.from({ length: Math.min(this.#options.concurrency, items.length) }, worker));
-    if (failure !== undefined) throw failure instanceof Error ? failure : new SuiteError('INTERNAL', errorText(failure));
+    if (failure !== undefined)
+      throw failure instanceof Error ? failure : new SuiteError('INTERNAL', errorText(failure));
   }
 }

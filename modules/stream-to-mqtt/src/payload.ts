@@ -33,7 +33,10 @@ export interface EntryFacts {
 export type PayloadResult = { readonly payload: Buffer } | { readonly problem: string };
 
 /** Builds payloads for one stream; what is the same for all entries is prepared once. */
-export function createPayloads(rules: PayloadRules, source: PayloadSource): (entry: EntryFacts) => PayloadResult {
+export function createPayloads(
+  rules: PayloadRules,
+  source: PayloadSource,
+): (entry: EntryFacts) => PayloadResult {
   if (rules.format === 'raw') {
     return ({ pairs }) => {
       const payload = fieldOf(pairs, rules.rawField);
@@ -122,7 +125,11 @@ function valueText(bytes: Buffer | undefined, parseNumbers: boolean): string {
 
 /** Its text goes out as it is, so only what every reader's double holds without loss counts as a number. */
 function isExactNumber(text: string): boolean {
-  return NUMBER.test(text) && text.replace(/[eE].*$/, '').replaceAll(/[-.]/g, '').length <= 15 && Number.isFinite(Number(text));
+  return (
+    NUMBER.test(text) &&
+    text.replace(/[eE].*$/, '').replaceAll(/[-.]/g, '').length <= 15 &&
+    Number.isFinite(Number(text))
+  );
 }
 
 function hasBinary(pairs: Pairs): boolean {

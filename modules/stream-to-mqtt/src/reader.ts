@@ -43,7 +43,7 @@ export class Reader {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, source } = this.#options;
     const schedule = exponential({ firstMs: 50, maxMs: 1000 });
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       try {
         await this.#round(signal);
         failures = 0;
@@ -112,7 +112,11 @@ export class Reader {
       if (stream.hadGroup) {
         stream.newEpoch();
         stream.count('groupsRecreated');
-        log.warn('a consumer group was lost and is made anew', { stream: stream.name, db: stream.db, start: groupStart });
+        log.warn('a consumer group was lost and is made anew', {
+          stream: stream.name,
+          db: stream.db,
+          start: groupStart,
+        });
       }
       stream.phase = 'new';
     } else {
@@ -194,7 +198,10 @@ export class Reader {
    * Streams to ask, and whether to wait there. While there is room for an entry of each, all are asked at once. Otherwise busy
    * ones are asked alone, every few rounds some of the others; when nobody has anything, all are waited on together.
    */
-  #choose(eligible: readonly BridgedStream[], room: number): { chunk: readonly BridgedStream[]; blocks: boolean } {
+  #choose(
+    eligible: readonly BridgedStream[],
+    room: number,
+  ): { chunk: readonly BridgedStream[]; blocks: boolean } {
     if (eligible.length <= room && eligible.length <= 16) return { chunk: eligible, blocks: true };
     const hot = eligible.filter(({ isHot }) => isHot);
     if (hot.length > 0 && this.#hotRounds < HOT_ROUNDS) {

@@ -89,5 +89,8 @@ export function numberFrom(value: unknown): number | undefined {
 }
 
 function unexpected(): SuiteError {
-  return new SuiteError('REDIS_ERROR', 'reading an answer of Redis: it has another form than the command promises');
+  return new SuiteError(
+    'REDIS_ERROR',
+    'reading an answer of Redis: it has another form than the command promises',
+  );
 }

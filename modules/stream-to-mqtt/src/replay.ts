@@ -34,7 +34,8 @@ export async function replayDeadLetters(options: {
     for (const entry of await source.range(target, '-', limit)) {
       const letter = readDeadLetter(entry);
       const { letterId = '' } = letter ?? {};
-      const shaped = letter && stream.shape({ id: letter.id, pairs: letter.pairs }, letter.pairs, true, 2, clock.now());
+      const shaped =
+        letter && stream.shape({ id: letter.id, pairs: letter.pairs }, letter.pairs, true, 2, clock.now());
       if (letter === undefined) unreadable += 1;
       // What the filter holds back today was to be published when it became a dead letter: it stays one.
       if (shaped === undefined) continue;

@@ -4,13 +4,15 @@ import { filterProblem, templateProblem } from './topic.ts';
 
 function topicText(given: string): string {
   const problem = filterProblem(given);
-  if (problem !== undefined || given === '') throw new FieldProblem(`expected a topic: it ${problem ?? 'must not be empty'}`);
+  if (problem !== undefined || given === '')
+    throw new FieldProblem(`expected a topic: it ${problem ?? 'must not be empty'}`);
   return given;
 }
 
 function templateText(given: string): string {
   const problem = templateProblem(given);
-  if (problem !== undefined || given === '') throw new FieldProblem(`expected a template: it ${problem ?? 'must not be empty'}`);
+  if (problem !== undefined || given === '')
+    throw new FieldProblem(`expected a template: it ${problem ?? 'must not be empty'}`);
   return given;
 }
 
@@ -32,8 +34,16 @@ const brokers = list({
 
 /** Where the broker is and how the bridge speaks to it. */
 export const mqttFields = {
-  mqttBrokers: { ...brokers, fromText: (t: string) => brokerTexts(brokers.fromText(t)), fromJson: (v: Parameters<typeof brokers.fromJson>[0]) => brokerTexts(brokers.fromJson(v)) },
-  mqttBrokerHost: text({ env: 'MQTT_BROKER_HOST', twin: 'mqttBrokerHost', description: 'Host name or address of the broker.' }),
+  mqttBrokers: {
+    ...brokers,
+    fromText: (t: string) => brokerTexts(brokers.fromText(t)),
+    fromJson: (v: Parameters<typeof brokers.fromJson>[0]) => brokerTexts(brokers.fromJson(v)),
+  },
+  mqttBrokerHost: text({
+    env: 'MQTT_BROKER_HOST',
+    twin: 'mqttBrokerHost',
+    description: 'Host name or address of the broker.',
+  }),
   mqttBrokerPort: integer({
     env: 'MQTT_BROKER_PORT',
     twin: 'mqttBrokerPort',
@@ -49,12 +59,29 @@ export const mqttFields = {
       'Client id. An instance with a name of its own (INSTANCE_NAME, or another module id) appends it: two clients of one id would throw each other out.',
   }),
   mqttUsername: text({ env: 'MQTT_USERNAME', description: 'User name for the broker.' }),
-  mqttPassword: text({ env: 'MQTT_PASSWORD', secret: true, description: 'Password for the broker; MQTT_PASSWORD_FILE names a file that holds it.' }),
-  mqttUseTls: flag({ env: 'MQTT_USE_TLS', default: false, description: 'TLS towards MQTT_BROKER_HOST; MQTT_BROKERS says it in each URL.' }),
-  mqttCaFile: text({ env: 'MQTT_CA_FILE', description: 'File with the CA certificates (PEM) that the broker is trusted by; else the ones of Node.' }),
-  mqttCertFile: text({ env: 'MQTT_CERT_FILE', description: 'Client certificate (PEM) for the broker; needs MQTT_KEY_FILE.' }),
+  mqttPassword: text({
+    env: 'MQTT_PASSWORD',
+    secret: true,
+    description: 'Password for the broker; MQTT_PASSWORD_FILE names a file that holds it.',
+  }),
+  mqttUseTls: flag({
+    env: 'MQTT_USE_TLS',
+    default: false,
+    description: 'TLS towards MQTT_BROKER_HOST; MQTT_BROKERS says it in each URL.',
+  }),
+  mqttCaFile: text({
+    env: 'MQTT_CA_FILE',
+    description: 'File with the CA certificates (PEM) that the broker is trusted by; else the ones of Node.',
+  }),
+  mqttCertFile: text({
+    env: 'MQTT_CERT_FILE',
+    description: 'Client certificate (PEM) for the broker; needs MQTT_KEY_FILE.',
+  }),
   mqttKeyFile: text({ env: 'MQTT_KEY_FILE', description: 'Private key (PEM) of the client certificate.' }),
-  mqttTlsServerName: text({ env: 'MQTT_TLS_SERVER_NAME', description: "Name to expect in the broker's certificate; default: the host." }),
+  mqttTlsServerName: text({
+    env: 'MQTT_TLS_SERVER_NAME',
+    description: "Name to expect in the broker's certificate; default: the host.",
+  }),
   mqttProtocol: choice({
     env: 'MQTT_PROTOCOL',
     choices: ['5', '3.1.1'],
@@ -69,9 +96,15 @@ export const mqttFields = {
     min: 0,
     max: 2,
     default: 1,
-    description: 'Quality of service. 1: at least once. 2: exactly once within one connection. 0: at most once, acknowledged in Redis as soon as it is written to the socket.',
+    description:
+      'Quality of service. 1: at least once. 2: exactly once within one connection. 0: at most once, acknowledged in Redis as soon as it is written to the socket.',
   }),
-  mqttRetain: flag({ env: 'MQTT_RETAIN', twin: 'mqttRetain', default: false, description: 'Publish retained messages: the broker keeps the last one of each topic.' }),
+  mqttRetain: flag({
+    env: 'MQTT_RETAIN',
+    twin: 'mqttRetain',
+    default: false,
+    description: 'Publish retained messages: the broker keeps the last one of each topic.',
+  }),
   mqttBaseTopic: custom({
     env: 'MQTT_BASE_TOPIC',
     twin: 'mqttBaseTopic',
@@ -94,7 +127,8 @@ export const mqttFields = {
     twin: 'mqttTopicDb',
     choices: ['auto', 'always', 'never'],
     default: 'auto',
-    description: 'Put the number of the database before the stream: `auto` does it for a name that exists in two databases.',
+    description:
+      'Put the number of the database before the stream: `auto` does it for a name that exists in two databases.',
   }),
   mqttStatusTopic: custom({
     env: 'MQTT_STATUS_TOPIC',
@@ -144,7 +178,8 @@ export const mqttFields = {
     max: 0xffff_ffff,
     default: 0,
     unit: 's',
-    description: 'Life of an entry, counted from its id; the broker drops the message afterwards (MQTT 5). 0: for ever.',
+    description:
+      'Life of an entry, counted from its id; the broker drops the message afterwards (MQTT 5). 0: for ever.',
   }),
   mqttUserProperties: flag({
     env: 'MQTT_USER_PROPERTIES',

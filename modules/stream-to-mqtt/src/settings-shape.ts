@@ -80,8 +80,18 @@ const rate = { min: 0, max: 1_000_000_000, default: 0 } as const;
 
 /** What is published of an entry, whether, how fast and where to. */
 export const shapeFields = {
-  filterField: text({ env: 'MQTT_FILTER_FIELD', twin: 'filterField', description: 'Only entries that have one of MQTT_FILTER_VALUES in this field are published; the others are acknowledged and counted.' }),
-  filterValues: list({ env: 'MQTT_FILTER_VALUES', twin: 'filterValues', default: [], description: 'See MQTT_FILTER_FIELD.' }),
+  filterField: text({
+    env: 'MQTT_FILTER_FIELD',
+    twin: 'filterField',
+    description:
+      'Only entries that have one of MQTT_FILTER_VALUES in this field are published; the others are acknowledged and counted.',
+  }),
+  filterValues: list({
+    env: 'MQTT_FILTER_VALUES',
+    twin: 'filterValues',
+    default: [],
+    description: 'See MQTT_FILTER_FIELD.',
+  }),
   filterRules: custom<readonly FilterRule[]>({
     env: 'FILTER_RULES',
     twin: 'filterRules',
@@ -90,11 +100,27 @@ export const shapeFields = {
     description:
       'Further rules, all of which an entry must meet: `[{"field":"type","values":["alert"]},{"field":"debug","exists":false,"streams":["device:*"]}]`; `not` is the opposite of `values`.',
     fromText: (given) => fromJsonText(given, readRules, RULE),
-    fromJson: (value) => (typeof value === 'string' ? fromJsonText(value, readRules, RULE) : readRules(value)),
+    fromJson: (value) =>
+      typeof value === 'string' ? fromJsonText(value, readRules, RULE) : readRules(value),
   }),
-  payloadFormat: choice({ env: 'PAYLOAD_FORMAT', twin: 'payloadFormat', choices: ['json', 'raw'], default: 'json', description: '`json`: stream, id, data, timestamp. `raw`: the bytes of PAYLOAD_FIELD as they are.' }),
-  payloadField: text({ env: 'PAYLOAD_FIELD', twin: 'payloadField', description: 'Field whose value is the payload with PAYLOAD_FORMAT=raw.' }),
-  fieldsSelect: list({ env: 'FIELDS_SELECT', twin: 'fieldsSelect', default: [], description: 'Fields to publish; empty means all.' }),
+  payloadFormat: choice({
+    env: 'PAYLOAD_FORMAT',
+    twin: 'payloadFormat',
+    choices: ['json', 'raw'],
+    default: 'json',
+    description: '`json`: stream, id, data, timestamp. `raw`: the bytes of PAYLOAD_FIELD as they are.',
+  }),
+  payloadField: text({
+    env: 'PAYLOAD_FIELD',
+    twin: 'payloadField',
+    description: 'Field whose value is the payload with PAYLOAD_FORMAT=raw.',
+  }),
+  fieldsSelect: list({
+    env: 'FIELDS_SELECT',
+    twin: 'fieldsSelect',
+    default: [],
+    description: 'Fields to publish; empty means all.',
+  }),
   fieldsRename: custom<Readonly<Record<string, string>>>({
     env: 'FIELDS_RENAME',
     twin: 'fieldsRename',
@@ -104,29 +130,113 @@ export const shapeFields = {
     fromText: renameText,
     fromJson: readRename,
   }),
-  parseNumbers: flag({ env: 'PARSE_NUMBERS', twin: 'parseNumbers', default: false, description: 'Values that are numbers (at most 15 digits) become JSON numbers; everything is text otherwise.' }),
+  parseNumbers: flag({
+    env: 'PARSE_NUMBERS',
+    twin: 'parseNumbers',
+    default: false,
+    description:
+      'Values that are numbers (at most 15 digits) become JSON numbers; everything is text otherwise.',
+  }),
   payloadExtras: custom<readonly Extra[]>({
     env: 'PAYLOAD_EXTRAS',
     twin: 'payloadExtras',
     type: `some of ${EXTRAS.join(', ')}`,
     default: [],
     description: 'Further fields of the payload.',
-    fromText: (given) => extras(given.split(',').map((part) => part.trim()).filter((part) => part !== '')),
+    fromText: (given) =>
+      extras(
+        given
+          .split(',')
+          .map((part) => part.trim())
+          .filter((part) => part !== ''),
+      ),
     fromJson(value) {
       if (typeof value === 'string') return this.fromText(value);
       if (!isTexts(value)) throw new FieldProblem(`expected some of ${EXTRAS.join(', ')}`);
       return extras(value);
     },
   }),
-  maxMessagesPerSecond: integer({ env: 'MAX_MESSAGES_PER_SECOND', twin: 'maxMessagesPerSecond', ...rate, unit: 'messages/s', description: 'Cap over all streams; 0 is none.' }),
-  maxBytesPerSecond: integer({ env: 'MAX_BYTES_PER_SECOND', twin: 'maxBytesPerSecond', ...rate, unit: 'bytes/s', description: 'Cap of topics and payloads over all streams; 0 is none.' }),
-  maxTopicMessagesPerSecond: integer({ env: 'MAX_TOPIC_MESSAGES_PER_SECOND', twin: 'maxTopicMessagesPerSecond', ...rate, unit: 'messages/s', description: 'Cap for each stream, which is a topic of its own; 0 is none.' }),
-  maxTopicBytesPerSecond: integer({ env: 'MAX_TOPIC_BYTES_PER_SECOND', twin: 'maxTopicBytesPerSecond', ...rate, unit: 'bytes/s', description: 'As MAX_BYTES_PER_SECOND, for each stream; 0 is none.' }),
-  sink: choice({ env: 'SINK', twin: 'sink', choices: ['mqtt', 'edgehub'], default: 'mqtt', description: '`edgehub`: entries go to an output of the module, for a route to `$upstream` or another module.' }),
-  edgehubOutput: text({ env: 'EDGEHUB_OUTPUT', twin: 'edgehubOutput', default: 'entries', pattern: /^[A-Za-z0-9_-]{1,64}$/, form: 'a name of letters, digits, _ and -', description: 'Name of the output.' }),
-  edgehubIntervalMs: integer({ env: 'EDGEHUB_INTERVAL_MS', twin: 'edgehubIntervalMs', min: 0, max: 86_400_000, default: 1000, unit: 'ms', description: 'Least time between two messages to the output: IoT Hub bills each.' }),
-  edgehubMaxEntries: integer({ env: 'EDGEHUB_MAX_ENTRIES', twin: 'edgehubMaxEntries', min: 1, max: 10_000, default: 500, unit: 'entries', description: 'Most entries in one message to the output.' }),
-  edgehubMaxBytes: integer({ env: 'EDGEHUB_MAX_BYTES', twin: 'edgehubMaxBytes', min: 2048, max: 262_144, default: 240_000, unit: 'bytes', description: 'Largest message to the output; IoT Hub takes 256 KB.' }),
-  paused: flag({ env: 'BRIDGE_PAUSED', twin: 'paused', default: false, live: true, description: 'Read and publish nothing until it is false again; outlasts restarts, unlike the method Pause.' }),
-  logFormat: text({ env: 'LOG_FORMAT', description: 'Accepted and ignored, with one warning: the format of log lines is fixed.' }),
+  maxMessagesPerSecond: integer({
+    env: 'MAX_MESSAGES_PER_SECOND',
+    twin: 'maxMessagesPerSecond',
+    ...rate,
+    unit: 'messages/s',
+    description: 'Cap over all streams; 0 is none.',
+  }),
+  maxBytesPerSecond: integer({
+    env: 'MAX_BYTES_PER_SECOND',
+    twin: 'maxBytesPerSecond',
+    ...rate,
+    unit: 'bytes/s',
+    description: 'Cap of topics and payloads over all streams; 0 is none.',
+  }),
+  maxTopicMessagesPerSecond: integer({
+    env: 'MAX_TOPIC_MESSAGES_PER_SECOND',
+    twin: 'maxTopicMessagesPerSecond',
+    ...rate,
+    unit: 'messages/s',
+    description: 'Cap for each stream, which is a topic of its own; 0 is none.',
+  }),
+  maxTopicBytesPerSecond: integer({
+    env: 'MAX_TOPIC_BYTES_PER_SECOND',
+    twin: 'maxTopicBytesPerSecond',
+    ...rate,
+    unit: 'bytes/s',
+    description: 'As MAX_BYTES_PER_SECOND, for each stream; 0 is none.',
+  }),
+  sink: choice({
+    env: 'SINK',
+    twin: 'sink',
+    choices: ['mqtt', 'edgehub'],
+    default: 'mqtt',
+    description:
+      '`edgehub`: entries go to an output of the module, for a route to `$upstream` or another module.',
+  }),
+  edgehubOutput: text({
+    env: 'EDGEHUB_OUTPUT',
+    twin: 'edgehubOutput',
+    default: 'entries',
+    pattern: /^[A-Za-z0-9_-]{1,64}$/,
+    form: 'a name of letters, digits, _ and -',
+    description: 'Name of the output.',
+  }),
+  edgehubIntervalMs: integer({
+    env: 'EDGEHUB_INTERVAL_MS',
+    twin: 'edgehubIntervalMs',
+    min: 0,
+    max: 86_400_000,
+    default: 1000,
+    unit: 'ms',
+    description: 'Least time between two messages to the output: IoT Hub bills each.',
+  }),
+  edgehubMaxEntries: integer({
+    env: 'EDGEHUB_MAX_ENTRIES',
+    twin: 'edgehubMaxEntries',
+    min: 1,
+    max: 10_000,
+    default: 500,
+    unit: 'entries',
+    description: 'Most entries in one message to the output.',
+  }),
+  edgehubMaxBytes: integer({
+    env: 'EDGEHUB_MAX_BYTES',
+    twin: 'edgehubMaxBytes',
+    min: 2048,
+    max: 262_144,
+    default: 240_000,
+    unit: 'bytes',
+    description: 'Largest message to the output; IoT Hub takes 256 KB.',
+  }),
+  paused: flag({
+    env: 'BRIDGE_PAUSED',
+    twin: 'paused',
+    default: false,
+    live: true,
+    description:
+      'Read and publish nothing until it is false again; outlasts restarts, unlike the method Pause.',
+  }),
+  logFormat: text({
+    env: 'LOG_FORMAT',
+    description: 'Accepted and ignored, with one warning: the format of log lines is fixed.',
+  }),
 };

@@ -16,7 +16,10 @@ type Problem = { name: keyof BridgeSettings & string; problem: string };
 export function checkSettings(settings: BridgeSettings): Problem[] {
   const problems: Problem[] = [...checkRedis(settings)];
   if (settings.filterField !== undefined && settings.filterValues.length === 0) {
-    problems.push({ name: 'filterValues', problem: 'needed because MQTT_FILTER_FIELD is set: without values nothing would ever be published' });
+    problems.push({
+      name: 'filterValues',
+      problem: 'needed because MQTT_FILTER_FIELD is set: without values nothing would ever be published',
+    });
   }
   if (settings.filterField === undefined && settings.filterValues.length > 0) {
     problems.push({ name: 'filterField', problem: 'needed because MQTT_FILTER_VALUES is set' });
@@ -29,7 +32,10 @@ export function checkSettings(settings: BridgeSettings): Problem[] {
     problems.push({ name, problem: 'a client certificate needs both MQTT_CERT_FILE and MQTT_KEY_FILE' });
   }
   if (settings.claimIdleMs <= 2 * settings.mqttPublishTimeoutMs) {
-    problems.push({ name: 'claimIdleMs', problem: 'must be more than twice MQTT_PUBLISH_TIMEOUT_MS, or entries in flight would be taken over' });
+    problems.push({
+      name: 'claimIdleMs',
+      problem: 'must be more than twice MQTT_PUBLISH_TIMEOUT_MS, or entries in flight would be taken over',
+    });
   }
   if (settings.redisMode === 'cluster' && settings.redisDbs.some((db) => db !== 0)) {
     problems.push({ name: 'redisDbs', problem: 'a Redis cluster has database 0 only' });
@@ -42,7 +48,11 @@ export function checkSettings(settings: BridgeSettings): Problem[] {
 
 /** What is missing before the bridge can be made at all, as a sentence. */
 export function missingSettings(settings: BridgeSettings): string | undefined {
-  if (settings.sink === 'mqtt' && settings.mqttBrokers.length === 0 && settings.mqttBrokerHost === undefined) {
+  if (
+    settings.sink === 'mqtt' &&
+    settings.mqttBrokers.length === 0 &&
+    settings.mqttBrokerHost === undefined
+  ) {
     return 'the broker is not set: set MQTT_BROKER_HOST or MQTT_BROKERS in the environment, or the desired property "mqttBrokers"';
   }
   return missingRedis(settings);
@@ -50,7 +60,9 @@ export function missingSettings(settings: BridgeSettings): string | undefined {
 
 export function brokerAddresses(settings: BridgeSettings): readonly BrokerAddress[] {
   if (settings.mqttBrokers.length === 0) {
-    return [addressOf(settings.mqttUseTls ? 'tls' : 'tcp', settings.mqttBrokerHost ?? '', settings.mqttBrokerPort)];
+    return [
+      addressOf(settings.mqttUseTls ? 'tls' : 'tcp', settings.mqttBrokerHost ?? '', settings.mqttBrokerPort),
+    ];
   }
   return settings.mqttBrokers.flatMap((given) => {
     const result = parseBroker(given);

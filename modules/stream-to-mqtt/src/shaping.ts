@@ -9,10 +9,22 @@ import { dependsOnFields, topicFor } from './topic.ts';
 /** Prepares what the entries of one stream become. */
 export function shapingFor(
   settings: BridgeSettings,
-  stream: { readonly db: number; readonly key: Buffer; readonly name: string; readonly instance: string; readonly withDb: boolean },
+  stream: {
+    readonly db: number;
+    readonly key: Buffer;
+    readonly name: string;
+    readonly instance: string;
+    readonly withDb: boolean;
+  },
 ): Shaping {
   const rules = [...settings.filterRules, ...seedRule(settings)].filter((rule) => isFor(rule, stream.name));
-  const parts = { base: settings.mqttBaseTopic, stream: stream.key, db: stream.db, instance: stream.instance, withDb: stream.withDb };
+  const parts = {
+    base: settings.mqttBaseTopic,
+    stream: stream.key,
+    db: stream.db,
+    instance: stream.instance,
+    withDb: stream.withDb,
+  };
   const fixed = dependsOnFields(settings.mqttTopic) ? undefined : topicFor(settings.mqttTopic, parts);
   return {
     filter: createFilter(rules),
@@ -33,7 +45,9 @@ export function shapingFor(
 }
 
 function seedRule(settings: BridgeSettings): FilterRule[] {
-  return settings.filterField === undefined ? [] : [{ field: settings.filterField, values: settings.filterValues }];
+  return settings.filterField === undefined
+    ? []
+    : [{ field: settings.filterField, values: settings.filterValues }];
 }
 
 function isFor(rule: FilterRule, name: string): boolean {

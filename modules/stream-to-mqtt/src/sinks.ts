@@ -67,10 +67,20 @@ function qosOf(value: number): Qos {
 }
 
 /** Several instances with one status topic would announce each other's end. */
-export function statusTopicOf(settings: Pick<BridgeSettings, 'mqttStatusTopic' | 'mqttBaseTopic'>, instance: string, suffix: string): string | undefined {
+export function statusTopicOf(
+  settings: Pick<BridgeSettings, 'mqttStatusTopic' | 'mqttBaseTopic'>,
+  instance: string,
+  suffix: string,
+): string | undefined {
   if (settings.mqttStatusTopic === 'none') return undefined;
   const template = settings.mqttStatusTopic;
   const own = suffix === '' || template.includes('{instance}') ? template : `${template}/{instance}`;
-  const result = topicFor(own, { base: settings.mqttBaseTopic, stream: Buffer.alloc(0), db: 0, instance, withDb: false });
+  const result = topicFor(own, {
+    base: settings.mqttBaseTopic,
+    stream: Buffer.alloc(0),
+    db: 0,
+    instance,
+    withDb: false,
+  });
   return 'topic' in result ? result.topic : undefined;
 }

@@ -4,7 +4,10 @@ import { globMatcher } from './glob.ts';
 const OWN = [globMatcher('dlq:*'), globMatcher('iotedge-redis:*')];
 
 /** Says of a name found by discovery whether it is to be forwarded. */
-export function streamChooser(include: readonly string[], exclude: readonly string[]): (name: string) => boolean {
+export function streamChooser(
+  include: readonly string[],
+  exclude: readonly string[],
+): (name: string) => boolean {
   const wanted = include.map(globMatcher);
   const unwanted = exclude.map(globMatcher);
   return (name) =>

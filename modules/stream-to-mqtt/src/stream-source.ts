@@ -1,7 +1,15 @@
 import type { RedisClient, RedisConnection, RedisTarget } from '@iotedge-redis/common';
 import { RedisCallError, sleep, SuiteError } from '@iotedge-redis/common';
 import type { Claimed, Entry, StreamEntries } from './redis-replies.ts';
-import { listOf, numberFrom, readClaimed, readEntries, readFields, readStreams, textFrom } from './redis-replies.ts';
+import {
+  listOf,
+  numberFrom,
+  readClaimed,
+  readEntries,
+  readFields,
+  readStreams,
+  textFrom,
+} from './redis-replies.ts';
 
 export interface GroupInfo {
   readonly name: string;
@@ -51,15 +59,27 @@ export class StreamSource {
 
   /** Entries nobody has seen; `blockMs` waits for the first one. */
   async readNew(keys: readonly Buffer[], count: number, blockMs?: number): Promise<readonly StreamEntries[]> {
-    if (this.#isCluster) return this.#readEach(keys, (key) => this.#readGroup([...this.#head(count), 'STREAMS', key, '>']), blockMs);
+    if (this.#isCluster)
+      return this.#readEach(
+        keys,
+        (key) => this.#readGroup([...this.#head(count), 'STREAMS', key, '>']),
+        blockMs,
+      );
     const block = blockMs === undefined ? [] : ['BLOCK', blockMs];
-    return readStreams(await this.#readGroup([...this.#head(count), ...block, 'STREAMS', ...keys, ...keys.map(() => '>')]));
+    return readStreams(
+      await this.#readGroup([...this.#head(count), ...block, 'STREAMS', ...keys, ...keys.map(() => '>')]),
+    );
   }
 
   /** What this consumer holds after each cursor. */
-  async readOwn(streams: readonly { readonly key: Buffer; readonly cursor: string }[], count: number): Promise<readonly StreamEntries[]> {
+  async readOwn(
+    streams: readonly { readonly key: Buffer; readonly cursor: string }[],
+    count: number,
+  ): Promise<readonly StreamEntries[]> {
     if (this.#isCluster) {
-      return this.#readEach(streams, ({ key, cursor }) => this.#readGroup([...this.#head(count), 'STREAMS', key, cursor]));
+      return this.#readEach(streams, ({ key, cursor }) =>
+        this.#readGroup([...this.#head(count), 'STREAMS', key, cursor]),
+      );
     }
     const keys = streams.map(({ key }) => key);
     const cursors = streams.map(({ cursor }) => cursor);
@@ -81,17 +101,51 @@ export class StreamSource {
   }
 
   async claim(key: Buffer, cursor: string, minIdleMs: number, count: number): Promise<Claimed> {
-    return readClaimed(await this.#run('claiming abandoned entries', 'XAUTOCLAIM', key, this.#group, this.#consumer, minIdleMs, cursor, 'COUNT', count));
+    return readClaimed(
+      await this.#run(
+        'claiming abandoned entries',
+        'XAUTOCLAIM',
+        key,
+        this.#group,
+        this.#consumer,
+        minIdleMs,
+        cursor,
+        'COUNT',
+        count,
+      ),
+    );
   }
 
   /** Makes this consumer the holder, without their contents. */
   async claimIds(key: Buffer, cursor: string, count: number): Promise<Claimed> {
-    return readClaimed(await this.#run('taking over pending entries', 'XAUTOCLAIM', key, this.#group, this.#consumer, 0, cursor, 'COUNT', count, 'JUSTID'));
+    return readClaimed(
+      await this.#run(
+        'taking over pending entries',
+        'XAUTOCLAIM',
+        key,
+        this.#group,
+        this.#consumer,
+        0,
+        cursor,
+        'COUNT',
+        count,
+        'JUSTID',
+      ),
+    );
   }
 
   /** Tells the group that these are being worked on. Delivery counts stay as they are. */
   async refresh(key: Buffer, ids: readonly string[]): Promise<void> {
-    await this.#run('refreshing held entries', 'XCLAIM', key, this.#group, this.#consumer, 0, ...ids, 'JUSTID');
+    await this.#run(
+      'refreshing held entries',
+      'XCLAIM',
+      key,
+      this.#group,
+      this.#consumer,
+      0,
+      ...ids,
+      'JUSTID',
+    );
   }
 
   async acknowledge(key: Buffer, ids: readonly string[]): Promise<void> {
@@ -103,7 +157,16 @@ export class StreamSource {
     const first = entries[0];
     const last = entries.at(-1);
     if (first === undefined || last === undefined) return new Map();
-    const reply = await this.#run('reading delivery counts', 'XPENDING', key, this.#group, first.id, last.id, entries.length * 2, this.#consumer);
+    const reply = await this.#run(
+      'reading delivery counts',
+      'XPENDING',
+      key,
+      this.#group,
+      first.id,
+      last.id,
+      entries.length * 2,
+      this.#consumer,
+    );
     return new Map(
       listOf(reply).map((item) => {
         const [id, , , count] = listOf(item);
@@ -154,12 +217,16 @@ export class StreamSource {
   }
 
   /** Several commands that take effect together or not at all. */
-  async together(doing: string, commands: readonly (readonly [string, ...Argument[]])[]): Promise<readonly unknown[]> {
+  async together(
+    doing: string,
+    commands: readonly (readonly [string, ...Argument[]])[],
+  ): Promise<readonly unknown[]> {
     return this.commands.run(doing, async (client) => {
       const transaction = client.multi();
       for (const [name, ...args] of commands) transaction.callBuffer(name, args);
       const results = await transaction.exec();
-      if (results === null) throw new SuiteError('REDIS_ERROR', 'the transaction was given up', { retryable: true });
+      if (results === null)
+        throw new SuiteError('REDIS_ERROR', 'the transaction was given up', { retryable: true });
       return results.map(([error, value]) => {
         if (error) throw error;
         return value;
@@ -171,7 +238,11 @@ export class StreamSource {
    * In a cluster one command reaches one slot only, so each stream is read by itself and nothing blocks: an idle round is
    * followed by a short wait instead.
    */
-  async #readEach<T>(items: readonly T[], read: (item: T) => Promise<unknown>, blockMs?: number): Promise<readonly StreamEntries[]> {
+  async #readEach<T>(
+    items: readonly T[],
+    read: (item: T) => Promise<unknown>,
+    blockMs?: number,
+  ): Promise<readonly StreamEntries[]> {
     const found = (await Promise.all(items.map(async (item) => readStreams(await read(item))))).flat();
     if (found.length === 0 && blockMs !== undefined) await sleep(Math.min(blockMs, CLUSTER_POLL_MS));
     return found;
@@ -194,7 +265,9 @@ export class StreamSource {
   }
 
   #readGroup(args: Argument[]): Promise<unknown> {
-    return this.#reader.run('reading streams', (client: RedisClient) => client.callBuffer('XREADGROUP', args));
+    return this.#reader.run('reading streams', (client: RedisClient) =>
+      client.callBuffer('XREADGROUP', args),
+    );
   }
 
   #run(doing: string, name: string, ...args: Argument[]): Promise<unknown> {

@@ -15,7 +15,7 @@ export function nameOf(bytes: Buffer, escape: (text: string) => string = (text) 
   if (whole !== undefined) return escape(whole);
   let name = '';
   let start = 0;
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = [1, 2, 3, 4].find((n) => at + n <= bytes.length && isUtf8(bytes.subarray(at, at + n)));
     if (length === undefined) {
       name += escape(bytes.toString('utf8', start, at)) + percent(bytes[at] ?? 0);

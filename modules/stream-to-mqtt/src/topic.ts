@@ -36,7 +36,9 @@ export function templateProblem(template: string): string | undefined {
 /** Topics that are written down by hand must be topics already. */
 export function filterProblem(literal: string): string | undefined {
   if (/[+#\0]/.test(literal)) return 'must not contain +, # or NUL, which topics to publish to cannot have';
-  return unsafe(literal) ? 'must not contain control characters or characters that are not assigned' : undefined;
+  return unsafe(literal)
+    ? 'must not contain control characters or characters that are not assigned'
+    : undefined;
 }
 
 /** True when the topic differs from entry to entry. */
@@ -71,18 +73,24 @@ export function topicFor(template: string, parts: TopicParts, field?: FieldLooku
       }
     }
   });
-  if (missing !== undefined) return { problem: `the topic needs the field ${missing}, which the entry lacks` };
+  if (missing !== undefined)
+    return { problem: `the topic needs the field ${missing}, which the entry lacks` };
   // Topics that start with $ belong to the broker.
   const topic = filled.startsWith('$') ? percent(0x24) + filled.slice(1) : filled;
   if (topic === '') return { problem: 'the topic is empty' };
   const bytes = Buffer.byteLength(topic);
-  if (bytes > MAX_TOPIC_BYTES) return { problem: `the topic has ${bytes} bytes, above the ${MAX_TOPIC_BYTES} of MQTT` };
+  if (bytes > MAX_TOPIC_BYTES)
+    return { problem: `the topic has ${bytes} bytes, above the ${MAX_TOPIC_BYTES} of MQTT` };
   return { topic };
 }
 
 /** A name as a text of MQTT, where wildcards are allowed and control characters are not. */
 export function labelOf(name: Buffer): string {
-  return nameOf(name, (text) => text.replaceAll(UNSAFE, (character) => (character === '+' || character === '#' ? character : escaped(character))));
+  return nameOf(name, (text) =>
+    text.replaceAll(UNSAFE, (character) =>
+      character === '+' || character === '#' ? character : escaped(character),
+    ),
+  );
 }
 
 function escaped(character: string): string {
@@ -91,13 +99,12 @@ function escaped(character: string): string {
 
 /** Wildcards, NUL, what brokers refuse (control characters, non-characters) and lone surrogates. */
 function escapeLevels(text: string): string {
-  return text
-    .replaceAll(/%(?=[0-9A-Fa-f]{2})/g, '%25')
-    .replaceAll(UNSAFE, escaped);
+  return text.replaceAll(/%(?=[0-9A-Fa-f]{2})/g, '%25').replaceAll(UNSAFE, escaped);
 }
 
 // eslint-disable-next-line no-control-regex
-const UNSAFE = /[+#\u0000-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff\p{Surrogate}]|[\p{Noncharacter_Code_Point}]/gu;
+const UNSAFE =
+  /[+#\u0000-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff\p{Surrogate}]|[\p{Noncharacter_Code_Point}]/gu;
 
 function unsafe(text: string): boolean {
   return text.search(UNSAFE) >= 0;

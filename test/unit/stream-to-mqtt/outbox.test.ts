@@ -26,7 +26,8 @@ test('SM-3: sends until the window is full, past an entry that is not acknowledg
   }
   const sent: Slot<Entry>[] = [];
   const drain = (): void => {
-    for (let step = outbox.next(); step !== undefined && 'send' in step; step = outbox.next()) sent.push(step.send);
+    for (let step = outbox.next(); step !== undefined && 'send' in step; step = outbox.next())
+      sent.push(step.send);
   };
   drain();
   equal(sent.length, 4);
@@ -52,7 +53,8 @@ test('SM-12: after a loss everything unacknowledged goes again from the oldest',
   deepEqual(first, ['1-0', '2-0', '3-0', '4-0', '5-0']);
   deepEqual(outbox.lost(), []);
   const again: string[] = [];
-  for (let step = outbox.next(); step !== undefined && 'send' in step; step = outbox.next()) again.push(step.send.entry.id);
+  for (let step = outbox.next(); step !== undefined && 'send' in step; step = outbox.next())
+    again.push(step.send.entry.id);
   deepEqual(again, ['1-0', '3-0', '4-0', '5-0']);
 });
 
@@ -154,7 +156,11 @@ function simulate(lanes: readonly (readonly boolean[])[], window: number, decisi
     const all = entries.map((_, n) => `${n + 1}-0`);
     const bad = all.filter((_, n) => entries[n]);
     deepEqual([...(poisoned[at] ?? [])].sort(byNumber), bad, 'exactly the poison entries are dead letters');
-    deepEqual([...new Set(delivered[at])], all.filter((_, n) => !entries[n]), 'nothing lost, first occurrences in order');
+    deepEqual(
+      [...new Set(delivered[at])],
+      all.filter((_, n) => !entries[n]),
+      'nothing lost, first occurrences in order',
+    );
   });
   equal(outbox.held, 0);
   equal(outbox.heldBytes, 0);
@@ -167,7 +173,13 @@ function byNumber(a: string, b: string): number {
 test('SM-1, SM-12, SM-14: whatever the broker does, nothing is lost, each stream keeps its order, poison alone is taken out', () => {
   fc.assert(
     fc.property(
-      fc.array(fc.array(fc.nat(9).map((n) => n === 0), { maxLength: 25 }), { minLength: 1, maxLength: 4 }),
+      fc.array(
+        fc.array(
+          fc.nat(9).map((n) => n === 0),
+          { maxLength: 25 },
+        ),
+        { minLength: 1, maxLength: 4 },
+      ),
       fc.integer({ min: 1, max: 8 }),
       fc.array(fc.nat(1000), { minLength: 20, maxLength: 400 }),
       (lanes, window, decisions) => {

@@ -35,22 +35,51 @@ test('SM-26: an entry passes when every rule lets it', () => {
     [[{ field: 'type', not: ['debug'] }], ['a', '1'], true],
     [[{ field: 'a', exists: true }], ['a', ''], true],
     [[{ field: 'a', exists: false }], ['a', ''], false],
-    [[{ field: 'a', values: ['1'] }, { field: 'b', values: ['2'] }], ['a', '1', 'b', '2'], true],
-    [[{ field: 'a', values: ['1'] }, { field: 'b', values: ['2'] }], ['a', '1', 'b', '3'], false],
+    [
+      [
+        { field: 'a', values: ['1'] },
+        { field: 'b', values: ['2'] },
+      ],
+      ['a', '1', 'b', '2'],
+      true,
+    ],
+    [
+      [
+        { field: 'a', values: ['1'] },
+        { field: 'b', values: ['2'] },
+      ],
+      ['a', '1', 'b', '3'],
+      false,
+    ],
     [[{ field: 'a', values: ['2'] }], ['a', '1', 'a', '2'], true],
   ];
-  for (const [rules, pairs, expected] of cases) equal(createFilter(rules)?.(bytes(...pairs)), expected, JSON.stringify(rules));
+  for (const [rules, pairs, expected] of cases)
+    equal(createFilter(rules)?.(bytes(...pairs)), expected, JSON.stringify(rules));
   equal(createFilter([]), undefined);
 });
 
 test('patterns match as in Redis', () => {
   const cases: readonly [string, string, boolean][] = [
-    ['device:*', 'device:a', true], ['device:*', 'devic', false], ['d?v', 'dev', true], ['d?v', 'dv', false],
-    ['[a-c]x', 'bx', true], ['[c-a]x', 'bx', true], ['[^a]x', 'ax', false], ['[^a]x', 'bx', true], ['a\\*', 'a*', true],
-    ['a\\*', 'ab', false], ['a.b', 'axb', false], ['a+(b)', 'a+(b)', true], ['[]]', 'x', false], ['a[-]b', 'a-b', true],
-    ['iotedge-redis:*', 'iotedge-redis:x', true], ['😀?', '😀é', true], ['[&~!]', '~', true],
+    ['device:*', 'device:a', true],
+    ['device:*', 'devic', false],
+    ['d?v', 'dev', true],
+    ['d?v', 'dv', false],
+    ['[a-c]x', 'bx', true],
+    ['[c-a]x', 'bx', true],
+    ['[^a]x', 'ax', false],
+    ['[^a]x', 'bx', true],
+    ['a\\*', 'a*', true],
+    ['a\\*', 'ab', false],
+    ['a.b', 'axb', false],
+    ['a+(b)', 'a+(b)', true],
+    ['[]]', 'x', false],
+    ['a[-]b', 'a-b', true],
+    ['iotedge-redis:*', 'iotedge-redis:x', true],
+    ['😀?', '😀é', true],
+    ['[&~!]', '~', true],
   ];
-  for (const [pattern, name, expected] of cases) equal(globMatcher(pattern)(name), expected, `${pattern} ${name}`);
+  for (const [pattern, name, expected] of cases)
+    equal(globMatcher(pattern)(name), expected, `${pattern} ${name}`);
 });
 
 test('SM-27: discovery takes what is included and not excluded, and never the streams of the suite itself', () => {
@@ -76,28 +105,40 @@ test('SM-30: a bucket gives its rate, and a debt is waited off', () => {
 
 test('SM-30: over time a bucket never gives more than its rate, whatever is taken at once', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 1000 }), fc.array(fc.tuple(fc.nat(2000), fc.nat(3000)), { maxLength: 50 }), (rate, steps) => {
-      let now = 0;
-      const bucket = new TokenBucket(rate, () => now);
-      let spent = 0;
-      let last = 0;
-      for (const [waits, takes] of steps) {
-        now += waits;
-        if (bucket.available() === 0) continue;
-        bucket.spend(takes);
-        spent += takes;
-        last = takes;
-      }
-      ok(spent - last <= rate + (rate * now) / 1000 + 1);
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 1000 }),
+      fc.array(fc.tuple(fc.nat(2000), fc.nat(3000)), { maxLength: 50 }),
+      (rate, steps) => {
+        let now = 0;
+        const bucket = new TokenBucket(rate, () => now);
+        let spent = 0;
+        let last = 0;
+        for (const [waits, takes] of steps) {
+          now += waits;
+          if (bucket.available() === 0) continue;
+          bucket.spend(takes);
+          spent += takes;
+          last = takes;
+        }
+        ok(spent - last <= rate + (rate * now) / 1000 + 1);
+      },
+    ),
   );
 });
 
 test('broker addresses are read, and what is wrong with others is said', () => {
   const cases: readonly [string, string][] = [
-    ['mqtt://host', 'mqtt://host:1883'], ['mqtts://host', 'mqtts://host:8883'], ['ws://host/mqtt?x=1', 'ws://host:80/mqtt'],
-    ['wss://host:8084/mqtt', 'wss://host:8084/mqtt'], ['mqtt://[::1]:1884', 'mqtt://[::1]:1884'], ['mqtt://host:80', 'mqtt://host:80'],
-    ['host:1883', 'starts with'], ['http://x', 'starts with'], ['mqtt://u:p@host', 'no user'], ['mqtt://host/path', 'no path'], ['mqtt://ho st', 'is a URL'],
+    ['mqtt://host', 'mqtt://host:1883'],
+    ['mqtts://host', 'mqtts://host:8883'],
+    ['ws://host/mqtt?x=1', 'ws://host:80/mqtt'],
+    ['wss://host:8084/mqtt', 'wss://host:8084/mqtt'],
+    ['mqtt://[::1]:1884', 'mqtt://[::1]:1884'],
+    ['mqtt://host:80', 'mqtt://host:80'],
+    ['host:1883', 'starts with'],
+    ['http://x', 'starts with'],
+    ['mqtt://u:p@host', 'no user'],
+    ['mqtt://host/path', 'no path'],
+    ['mqtt://ho st', 'is a URL'],
   ];
   for (const [given, expected] of cases) {
     const result = parseBroker(given);
@@ -107,13 +148,33 @@ test('broker addresses are read, and what is wrong with others is said', () => {
 
 test('SM-13: only codes that no second try can change refuse an entry for good', () => {
   deepEqual([0x00, 0x10, 0x87, 0x90, 0x95, 0x99, 0x80, 0x83, 0x97, 0x91, 0xff].map(outcomeOf), [
-    'accepted', 'accepted', 'refused', 'refused', 'refused', 'refused', 'again', 'again', 'again', 'again', 'again',
+    'accepted',
+    'accepted',
+    'refused',
+    'refused',
+    'refused',
+    'refused',
+    'again',
+    'again',
+    'again',
+    'again',
+    'again',
   ]);
   equal(hex(0x87), '0x87');
 });
 
 test('SM-25: content type, position for deduplication, and what is left of the life of an entry', () => {
-  const message = { stream: 's', label: 's', db: 1, id: '10000-0', topic: 't', payload: Buffer.from('x'), isJson: true, bytes: 2, redelivered: true };
+  const message = {
+    stream: 's',
+    label: 's',
+    db: 1,
+    id: '10000-0',
+    topic: 't',
+    payload: Buffer.from('x'),
+    isJson: true,
+    bytes: 2,
+    redelivered: true,
+  };
   const rules = { contentType: 'application/json', expirySeconds: 60, userProperties: true };
   deepEqual(propertiesFor(message, rules, 30_000), {
     contentType: 'application/json',
@@ -121,17 +182,39 @@ test('SM-25: content type, position for deduplication, and what is left of the l
     userProperties: { stream: 's', 'stream-id': '10000-0', db: '1', redelivered: 'true' },
   });
   equal(propertiesFor(message, rules, 1_000_000).messageExpiryInterval, 1);
-  deepEqual(propertiesFor(message, { ...rules, expirySeconds: 0, userProperties: false }, 0), { contentType: 'application/json' });
+  deepEqual(propertiesFor(message, { ...rules, expirySeconds: 0, userProperties: false }, 0), {
+    contentType: 'application/json',
+  });
   equal(packetSize('t', 1, 1, undefined), 2 + 3 + 2 + 1);
 });
 
 test('answers of Redis are read, deleted entries and claims included', () => {
-  const reply = [[Buffer.from('s'), [[Buffer.from('1-0'), bytes('a', '1')], [Buffer.from('2-0'), null], [Buffer.from('3-0'), bytes('a', '1'), 5, 2]]]];
+  const reply = [
+    [
+      Buffer.from('s'),
+      [
+        [Buffer.from('1-0'), bytes('a', '1')],
+        [Buffer.from('2-0'), null],
+        [Buffer.from('3-0'), bytes('a', '1'), 5, 2],
+      ],
+    ],
+  ];
   deepEqual(readStreams(reply), [
-    { key: Buffer.from('s'), entries: [{ id: '1-0', pairs: bytes('a', '1') }, { id: '2-0', pairs: undefined }, { id: '3-0', pairs: bytes('a', '1'), deliveries: 2 }] },
+    {
+      key: Buffer.from('s'),
+      entries: [
+        { id: '1-0', pairs: bytes('a', '1') },
+        { id: '2-0', pairs: undefined },
+        { id: '3-0', pairs: bytes('a', '1'), deliveries: 2 },
+      ],
+    },
   ]);
   deepEqual(readStreams(null), []);
-  deepEqual(readClaimed([Buffer.from('5-0'), bytes('1-0'), bytes('2-0')]), { cursor: '5-0', entries: [{ id: '1-0', pairs: undefined }], deleted: ['2-0'] });
+  deepEqual(readClaimed([Buffer.from('5-0'), bytes('1-0'), bytes('2-0')]), {
+    cursor: '5-0',
+    entries: [{ id: '1-0', pairs: undefined }],
+    deleted: ['2-0'],
+  });
 });
 
 test('the dead letters of a stream live on its node of a cluster, and are read back as they were', () => {
@@ -139,6 +222,10 @@ test('the dead letters of a stream live on its node of a cluster, and are read b
   equal(deadLetterKey(Buffer.from('a:b'), 'cluster').toString(), 'dlq:{a:b}');
   equal(deadLetterKey(Buffer.from('a:{x}b'), 'cluster').toString(), 'dlq:a:{x}b');
   const header = bytes('stream', 's', 'id', '7-1', 'group', 'g', 'code', '0x87', 'reason', 'r', 'at', 't');
-  deepEqual(readDeadLetter({ id: '9-0', pairs: [...header, ...bytes('f', 'v')] }), { letterId: '9-0', id: '7-1', pairs: bytes('f', 'v') });
+  deepEqual(readDeadLetter({ id: '9-0', pairs: [...header, ...bytes('f', 'v')] }), {
+    letterId: '9-0',
+    id: '7-1',
+    pairs: bytes('f', 'v'),
+  });
   equal(readDeadLetter({ id: '9-0', pairs: bytes('f', 'v') }), undefined);
 });

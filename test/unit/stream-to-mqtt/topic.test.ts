@@ -4,7 +4,13 @@ import fc from 'fast-check';
 import { nameOf } from '../../../modules/stream-to-mqtt/src/text-of.ts';
 import { filterProblem, templateProblem, topicFor } from '../../../modules/stream-to-mqtt/src/topic.ts';
 
-const parts = { base: 'redis', stream: Buffer.from('device:sensor:data'), db: 0, instance: 'bridge', withDb: false };
+const parts = {
+  base: 'redis',
+  stream: Buffer.from('device:sensor:data'),
+  db: 0,
+  instance: 'bridge',
+  withDb: false,
+};
 
 /** As Redis stores it: a surrogate without its partner is three bytes that are not UTF-8. */
 function bytesOf(name: string): Buffer {
@@ -12,7 +18,9 @@ function bytesOf(name: string): Buffer {
     const code = character.charCodeAt(0);
     return Buffer.from([0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f)]);
   };
-  return Buffer.concat([...name].map((character) => (character.isWellFormed() ? Buffer.from(character) : lone(character))));
+  return Buffer.concat(
+    [...name].map((character) => (character.isWellFormed() ? Buffer.from(character) : lone(character))),
+  );
 }
 
 function topic(stream: string, template = '{base}/{stream}', more: Partial<typeof parts> = {}): string {
@@ -52,7 +60,10 @@ test('SM-19: a topic never begins with $, is never empty and never too long', ()
 
 test('a field of the entry is one level; an entry that lacks it cannot be published', () => {
   const fields: Record<string, Buffer> = { site: Buffer.from('a/b+') };
-  deepEqual(topicFor('{base}/{field:site}', parts, (name) => fields[name]), { topic: 'redis/a%2Fb%2B' });
+  deepEqual(
+    topicFor('{base}/{field:site}', parts, (name) => fields[name]),
+    { topic: 'redis/a%2Fb%2B' },
+  );
   match(JSON.stringify(topicFor('{field:none}', parts, (name) => fields[name])), /needs the field none/);
 });
 
@@ -66,7 +77,11 @@ test('templates and topics written by hand are checked', () => {
 });
 
 test('any name gives a topic that MQTT allows, and different names different topics but for : and /', () => {
-  const name = fc.array(fc.constantFrom('a', '+', '#', '\0', '%', '2', 'B', '$', ':', '\ud800', '\udc00', 'é', '\u0001'), { minLength: 1 }).map((c) => c.join(''));
+  const name = fc
+    .array(fc.constantFrom('a', '+', '#', '\0', '%', '2', 'B', '$', ':', '\ud800', '\udc00', 'é', '\u0001'), {
+      minLength: 1,
+    })
+    .map((c) => c.join(''));
   fc.assert(
     fc.property(name, name, (one, other) => {
       const [a, b] = [topic(one), topic(other)];
