@@ -169,7 +169,7 @@ test('SM-15: Redis restarts without its data: groups are made anew, what was in 
   await server.restart();
   await broker.kill('SIGCONT');
   await eventually(
-    () => redis.ping(),
+    async (): Promise<string> => redis.ping(),
     (pong) => pong === 'PONG',
   );
   await add(26, 40);

@@ -51,7 +51,7 @@ export async function createBridgeProcess(
     },
     async kill(signal) {
       const current = child;
-      if (current === undefined || current.exitCode !== null || current.signalCode !== null) return;
+      if (current?.exitCode !== null || current.signalCode !== null) return;
       const exit = once(current, 'exit');
       current.kill(signal);
       if (signal === 'SIGKILL' || signal === 'SIGTERM') await exit;

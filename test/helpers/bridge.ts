@@ -31,11 +31,11 @@ export interface TestBridge {
   readonly reports: readonly JsonValue[];
   /** Messages that went to an output, with the reason to refuse one, if any. */
   readonly sent: EdgeMessage[];
-  failSend: (() => Error) | undefined;
-  call(method: string, payload?: JsonValue): Promise<MethodReply>;
-  status(stream: string): Promise<JsonObject>;
-  metrics(): string;
-  stop(): Promise<void>;
+  failSend: (() => Error | undefined) | undefined;
+  readonly call: (method: string, payload?: JsonValue) => Promise<MethodReply>;
+  readonly status: (stream: string) => Promise<JsonObject>;
+  readonly metrics: () => string;
+  readonly stop: () => Promise<void>;
 }
 
 /** The component that bridges, without a runner; it stops with the test. */
@@ -140,7 +140,7 @@ export async function subscribe(
       text: payload.toString(),
       retain: packet.retain,
       qos: packet.qos,
-      properties: (packet.properties ?? {}) as Record<string, unknown>,
+      properties: packet.properties ?? {},
     });
   });
   await client.subscribeAsync(filter, { qos: 2 });

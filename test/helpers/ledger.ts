@@ -32,8 +32,9 @@ export interface Producer {
 export function startProducer(redis: Redis, streams: readonly string[], perTick = 5, tickMs = 5): Producer {
   const counts = new Map<string, number>(streams.map((stream) => [stream, 0]));
   let isStopped = false;
+  const hasStopped = (): boolean => isStopped;
   const running = (async () => {
-    while (!isStopped) {
+    while (!hasStopped()) {
       for (const stream of streams) {
         const from = counts.get(stream) ?? 0;
         const pipeline = redis.pipeline();

@@ -13,7 +13,7 @@ import type { ScriptedBroker } from '../helpers/scripted-broker.ts';
 interface Bed {
   readonly redis: Redis;
   readonly broker: ScriptedBroker;
-  bridge(settings?: Partial<BridgeSettings>, instance?: string): Promise<TestBridge>;
+  readonly bridge: (settings?: Partial<BridgeSettings>, instance?: string) => Promise<TestBridge>;
 }
 
 async function bed(t: TestContext, connack = {}, protocolVersion: 4 | 5 = 5): Promise<Bed> {
@@ -143,7 +143,7 @@ test('SM-13: a refused entry is a dead letter at once, acknowledged with it; the
     'reason',
     'the broker refused it: not authorized',
   ]);
-  deepEqual(letter?.[1].slice(12), ['n', '3']);
+  deepEqual(letter[1].slice(12), ['n', '3']);
   equal((await status('s'))['deadLettered'], 1);
 });
 

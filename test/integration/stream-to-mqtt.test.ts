@@ -21,7 +21,7 @@ interface Bed {
   readonly port: number;
   readonly broker: TestMosquitto;
   readonly subscriber: Subscriber;
-  bridge(settings?: Partial<BridgeSettings>, instance?: string): Promise<TestBridge>;
+  readonly bridge: (settings?: Partial<BridgeSettings>, instance?: string) => Promise<TestBridge>;
 }
 
 async function bed(t: TestContext, options: MosquittoOptions = {}): Promise<Bed> {
@@ -66,15 +66,15 @@ test('SM-17, SM-20, SM-21, SM-25: entries of a discovered stream arrive as the s
   await bridge();
   const [message] = await subscriber.until(1);
   equal(message?.topic, 'redis/device/sensor/data');
-  deepEqual(JSON.parse(message?.text ?? ''), {
+  deepEqual(JSON.parse(message.text), {
     stream: 'device:sensor:data',
     id: '1651234567890-0',
     data: { field1: 'value1', field3: '123' },
     timestamp: '2022-04-29T12:16:07.890Z',
   });
-  equal(message?.properties['contentType'], 'application/json');
+  equal(message.properties['contentType'], 'application/json');
   deepEqual(
-    { ...(message?.properties['userProperties'] as object) },
+    { ...(message.properties['userProperties'] as object) },
     { stream: 'device:sensor:data', 'stream-id': '1651234567890-0' },
   );
   await eventually(
@@ -407,7 +407,7 @@ test('QoS 2 and retained messages', async (t) => {
   const late = await subscribe(t, broker.url, 'redis/s');
   const [retained] = await late.until(1);
   equal(retained?.retain, true);
-  match(retained?.text ?? '', /"n":"500"/);
+  match(retained.text, /"n":"500"/);
 });
 
 test('user name, password and topic permissions: mosquitto refuses, the bridge pauses or says why', async (t) => {
@@ -538,7 +538,7 @@ test('sink = edgehub: several entries per message, at a bounded rate, again afte
     mqttPublishTimeoutMs: 500,
   });
   let failures = 2;
-  test.failSend = () => (failures-- > 0 ? new Error('edgeHub is away') : undefined) as Error;
+  test.failSend = () => (failures-- > 0 ? new Error('edgeHub is away') : undefined);
   await add(redis, 's', 300);
   await eventually(
     () => leftOf(redis, 's'),

@@ -216,7 +216,9 @@ export class Bridge implements Component<BridgeSettings> {
   /** Figures of these streams as they are now. */
   async statusOf(streams: readonly BridgedStream[]): Promise<JsonObject[]> {
     await Promise.allSettled(
-      streams.map((stream) => this.#databases.find(({ db }) => db === stream.db)?.housekeeping.look(stream)),
+      streams.map(async (stream) =>
+        this.#databases.find(({ db }) => db === stream.db)?.housekeeping.look(stream),
+      ),
     );
     const now = this.#clock.now();
     return streams.map((stream) => {

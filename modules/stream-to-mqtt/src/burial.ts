@@ -5,6 +5,7 @@ import { bury, deadLetterKey, deadLetterName } from './dead-letters.ts';
 import type { Operations } from './operations.ts';
 import type { Refusal } from './sink.ts';
 import type { StreamSource } from './stream-source.ts';
+import { isAborted } from './is-aborted.ts';
 
 const RETRY_MS = 1000;
 
@@ -85,9 +86,4 @@ export class Burial {
     };
     log.warn('an entry became a dead letter', { ...where, deadLetters: deadLetterName(stream) });
   }
-}
-
-/** A call, so that the compiler does not take the answer for settled across an await. */
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
 }

@@ -4,6 +4,7 @@ import type { BridgedStream } from './bridged-stream.ts';
 import type { Flow } from './flow.ts';
 import type { Operations } from './operations.ts';
 import type { StreamSource } from './stream-source.ts';
+import { isAborted } from './is-aborted.ts';
 
 export interface ClaimOptions {
   readonly source: StreamSource;
@@ -35,7 +36,7 @@ export class Claims {
     const { minIdleMs, clock, log, source } = this.#options;
     while (!signal.aborted) {
       await sleep(minIdleMs / 3, signal, clock).catch(() => undefined);
-      if (signal.aborted) return;
+      if (isAborted(signal)) return;
       try {
         await this.#refresh(signal);
         await this.#sweep(signal);

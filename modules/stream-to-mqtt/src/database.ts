@@ -16,6 +16,7 @@ import { streamChooser } from './stream-choice.ts';
 import { StreamSource } from './stream-source.ts';
 import { nameOf } from './text-of.ts';
 import { optionalBucket } from './token-bucket.ts';
+import { isAborted } from './is-aborted.ts';
 
 export interface DatabaseOptions {
   readonly db: number;
@@ -250,9 +251,4 @@ export class Database {
       if (!isAborted(signal)) await work();
     }
   }
-}
-
-/** A call, so that the compiler does not take the answer for settled across an await. */
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
 }

@@ -1,4 +1,4 @@
-import { redisFieldNames, systemClock } from '@iotedge-redis/common';
+import { systemClock } from '@iotedge-redis/common';
 import type { ModuleDefinition } from '@iotedge-redis/common';
 import { Bridge } from './bridge.ts';
 import { registerMetrics } from './bridge-metrics.ts';
@@ -7,8 +7,7 @@ import { noCounts } from './bridged-stream.ts';
 import { checkSettings, fields, missingSettings } from './settings.ts';
 import type { BridgeSettings } from './settings.ts';
 
-const { logFormat: _, ...used } = fields;
-const uses = Object.keys(used) as (keyof BridgeSettings & string)[];
+const uses = (Object.keys(fields) as (keyof BridgeSettings)[]).filter((name) => name !== 'logFormat');
 
 /** The module: what it is configured by, which methods it answers, and its one part. */
 export const streamToMqtt: ModuleDefinition<typeof fields> = {
@@ -24,7 +23,7 @@ export const streamToMqtt: ModuleDefinition<typeof fields> = {
     return [
       {
         name: 'bridge',
-        uses: [...new Set([...redisFieldNames, ...uses])],
+        uses: uses,
         // A consumer and a client id are identities: two bridges under one would read and disconnect each other's.
         exclusive: true,
         missing: missingSettings,

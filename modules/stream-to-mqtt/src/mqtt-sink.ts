@@ -7,6 +7,7 @@ import type { PropertyRules } from './mqtt-properties.ts';
 import { openSession, publishStatus } from './mqtt-session.ts';
 import type { Session, SessionOptions } from './mqtt-session.ts';
 import type { Message, Refusal, Sink, SinkEvents, SinkStatus } from './sink.ts';
+import { isAborted } from './is-aborted.ts';
 
 export interface MqttSinkOptions extends SessionOptions {
   /** Tried in turn. */
@@ -185,7 +186,9 @@ export class MqttSink<K> implements Sink<K> {
         if (isAborted(signal)) return;
         reason = errorText(error);
         const isNews = this.#status.reason !== reason;
-        (isNews ? log.warn : log.debug)('the broker is not available', { place: address.text, reason });
+        const fields = { place: address.text, reason };
+        if (isNews) log.warn('the broker is not available', fields);
+        else log.debug('the broker is still not available', fields);
       }
       this.#setStatus('down', reason);
       failures += 1;
@@ -238,9 +241,4 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
-}
-
-/** A call, so that the compiler does not take the answer for settled across an await. */
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
 }

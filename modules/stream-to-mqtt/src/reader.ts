@@ -7,6 +7,7 @@ import type { Operations } from './operations.ts';
 import type { Entry, StreamEntries } from './redis-replies.ts';
 import type { StreamSource } from './stream-source.ts';
 import { replyOf } from './stream-source.ts';
+import { isAborted } from './is-aborted.ts';
 
 export interface ReaderOptions {
   readonly source: StreamSource;
@@ -48,7 +49,7 @@ export class Reader {
         await this.#round(signal);
         failures = 0;
       } catch (error) {
-        if (signal.aborted) return;
+        if (isAborted(signal)) return;
         failures += 1;
         this.#failed(error);
         log.debug('reading is to be repeated', { db: source.db, error: errorText(error) });

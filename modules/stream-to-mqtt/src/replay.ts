@@ -39,7 +39,12 @@ export async function replayDeadLetters(options: {
       if (letter === undefined) unreadable += 1;
       // What the filter holds back today was to be published when it became a dead letter: it stays one.
       if (shaped === undefined) continue;
-      flow.add(lane, { ...shaped, replay: (isDelivered) => void (isDelivered && delivered.push(letterId)) });
+      flow.add(lane, {
+        ...shaped,
+        replay: (isDelivered) => {
+          if (isDelivered) delivered.push(letterId);
+        },
+      });
     }
     flow.pump();
     const limitMs = AbortSignal.timeout(WAIT_MS);

@@ -10,7 +10,10 @@ export const fields = { ...redisFields, ...mqttFields, ...streamFields, ...shape
 
 export type BridgeSettings = SettingsOf<typeof fields>;
 
-type Problem = { name: keyof BridgeSettings & string; problem: string };
+interface Problem {
+  name: keyof BridgeSettings;
+  problem: string;
+}
 
 /** Mistakes that only several settings together make. */
 export function checkSettings(settings: BridgeSettings): Problem[] {

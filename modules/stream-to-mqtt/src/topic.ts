@@ -102,9 +102,7 @@ function escapeLevels(text: string): string {
   return text.replaceAll(/%(?=[0-9A-Fa-f]{2})/g, '%25').replaceAll(UNSAFE, escaped);
 }
 
-// eslint-disable-next-line no-control-regex
-const UNSAFE =
-  /[+#\u0000-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff\p{Surrogate}]|[\p{Noncharacter_Code_Point}]/gu;
+const UNSAFE = /[+#\p{Cc}\p{Surrogate}\p{Noncharacter_Code_Point}]/gu;
 
 function unsafe(text: string): boolean {
   return text.search(UNSAFE) >= 0;

@@ -19,7 +19,7 @@ function bytesOf(name: string): Buffer {
     return Buffer.from([0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f)]);
   };
   return Buffer.concat(
-    [...name].map((character) => (character.isWellFormed() ? Buffer.from(character) : lone(character))),
+    Array.from(name, (character) => (character.isWellFormed() ? Buffer.from(character) : lone(character))),
   );
 }
 
