@@ -1,14 +1,15 @@
 /**
  * Direct methods through edgeHub: `SetItem` and `GetItem` of redis-client against an empty echo handler on the plain device SDK,
- * both called the same way, over the same local edge. Both run what an image runs: the built files, not the sources.
+ * both called the same way, over the same local edge. Both run what an image runs: the bundle, not the sources.
  */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LocalEdge } from '@iotedge-redis/local-edge';
+import { bundle } from '../build/bundle.ts';
 import { startRedis } from '../test/helpers/redis.ts';
 import { compare, row, type Benchmark, type Contender, type Figures, type Row } from './harness.ts';
 import { imageCommand } from './image-command.ts';
@@ -22,17 +23,8 @@ const LOAD_MS = 2000;
 const LONE_CALLS = 500;
 
 export const benchmark: Benchmark = async ({ rounds, progress }) => {
-  progress('building');
-  const build = spawnSync(
-    process.execPath,
-    [join(root, 'node_modules/typescript/bin/tsc'), '-b', 'modules/redis-client'],
-    {
-      cwd: root,
-      stdio: 'inherit',
-    },
-  );
-  if (build.status !== 0) throw new Error('building modules/redis-client failed');
-  const main = join(root, 'modules/redis-client/dist/main.js');
+  progress('bundling');
+  const main = await bundle('redis-client');
   const image = imageCommand(join(root, 'modules/redis-client/Dockerfile.amd64'));
 
   const stateDir = mkdtempSync(join(tmpdir(), 'bench-edge-'));

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import {
   adopt,
+  edgeProgram,
   makeStateDir,
   plainEnvironment,
   projectRoot,
@@ -195,9 +196,18 @@ test('edge stop ends it and waits until it has ended', async (t) => {
 
 test('Ctrl+C while it starts ends the start and leaves nothing', async (t) => {
   const stateDir = makeStateDir(t);
-  const program = join(projectRoot, 'local-edge', 'bin', 'edge.js');
   const env = plainEnvironment();
-  const args = [program, 'start', '--state', stateDir, '--port', '0', '--edge-hub-port', '0', '--no-https'];
+  const args = [
+    edgeProgram,
+    'start',
+    '--state',
+    stateDir,
+    '--port',
+    '0',
+    '--edge-hub-port',
+    '0',
+    '--no-https',
+  ];
   const child = spawnInGroup(t, process.execPath, args, { cwd: projectRoot, env });
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));

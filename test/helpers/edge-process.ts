@@ -13,7 +13,8 @@ import type { JsonObject } from '../../local-edge/src/hub/hub-api.ts';
 import { eventually } from './site.ts';
 
 export const projectRoot = fileURLToPath(new URL('../../', import.meta.url));
-const program = join(projectRoot, 'local-edge', 'bin', 'edge.js');
+/** The `edge` program, for Node. */
+export const edgeProgram = join(projectRoot, 'local-edge', 'bin', 'edge.js');
 
 export interface Ended {
   readonly code: number | null;
@@ -42,7 +43,7 @@ export function runProgram(
 
 /** The `edge` program in a process of its own, as a shell starts it. */
 export function runEdge(argv: readonly string[], options: ProgramOptions = {}): Promise<Ended> {
-  return runProgram(process.execPath, [program, ...argv], { cwd: projectRoot, ...options });
+  return runProgram(process.execPath, [edgeProgram, ...argv], { cwd: projectRoot, ...options });
 }
 
 export interface EdgeStart extends ProgramOptions {
@@ -109,7 +110,7 @@ export function plainEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEn
 export async function startEdge(t: TestContext, options: EdgeStart = {}): Promise<EdgeProcess> {
   const stateDir = options.stateDir ?? makeStateDir(t);
   const { flags = freePorts, cwd = projectRoot, env = plainEnvironment() } = options;
-  const args = [program, 'start', '--state', stateDir, ...flags];
+  const args = [edgeProgram, 'start', '--state', stateDir, ...flags];
   return adopt(t, spawnInGroup(t, process.execPath, args, { cwd, env }), stateDir, env);
 }
 
@@ -188,6 +189,20 @@ export async function adopt(
       await ended;
     },
   };
+}
+
+/** The manifest that was made of the template, as `edge set-modules` takes it. */
+export function manifestOf(edge: EdgeProcess): Manifest {
+  return JSON.parse(readFileSync(join(edge.stateDir, 'manifest.json'), 'utf8')) as Manifest;
+}
+
+export interface Manifest {
+  readonly modulesContent: {
+    readonly $edgeAgent: {
+      readonly 'properties.desired': { readonly modules: Record<string, Record<string, unknown>> };
+    };
+    readonly $edgeHub: { readonly 'properties.desired': { readonly routes: Record<string, unknown> } };
+  } & Record<string, object>;
 }
 
 /** Asks the control socket for the modules: with their process ids, which the command does not print. */

@@ -31,16 +31,18 @@ export interface ModuleProcess {
 export interface ModuleProcessOptions {
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** Options of Node itself. */
+  readonly flags?: readonly string[];
 }
 
 /** A module as edgeAgent runs it: a process of its own, with this environment and nothing of ours. It ends with the test. */
 export async function startModuleProcess(
   t: TestContext,
   main: string,
-  { args = [], environment = {} }: ModuleProcessOptions = {},
+  { args = [], environment = {}, flags = [] }: ModuleProcessOptions = {},
 ): Promise<ModuleProcess> {
   const port = await freePort();
-  const child = spawn(process.execPath, ['--conditions=source', join(root, main), ...args], {
+  const child = spawn(process.execPath, ['--conditions=source', ...flags, join(root, main), ...args], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { HTTP_PORT: String(port), HTTP_HOST: '127.0.0.1', ...environment },

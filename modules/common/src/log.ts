@@ -1,5 +1,5 @@
-import { errorText } from './errors.ts';
-import { createDescriptorWriter } from './log-writer.ts';
+import pino from 'pino';
+import { errorText, SuiteError } from './errors.ts';
 import { isSecretName, REDACTED, redactText } from './redact.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
@@ -60,15 +60,7 @@ function clean(value: unknown, name: string, depth: number): unknown {
   if (ArrayBuffer.isView(value)) return `${value.byteLength} bytes`;
   if (depth >= MAX_DEPTH) return '…';
   if (Array.isArray(value)) return value.map((item) => clean(item, name, depth + 1));
-  return cleanFields(value, depth);
-}
-
-function cleanFields(fields: object, depth = 0): Record<string, unknown> {
-  const cleaned = Object.entries(fields).map(([key, inner]: [string, unknown]) => [
-    key,
-    clean(inner, key, depth + 1),
-  ]);
-  return Object.fromEntries(cleaned) as Record<string, unknown>;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, clean(inner, key, depth + 1)]));
 }
 
 /** A second line would reach edgeAgent as a record of its own, at level 6. */
@@ -79,14 +71,25 @@ function oneLine(message: string): string {
     .replace(/[\0-\x1f\x7f\u2028\u2029]/g, ' '); // eslint-disable-line no-control-regex
 }
 
+interface PinoLine {
+  level: LogLevel;
+  time: string;
+  msg: string;
+  fields?: Record<string, unknown>;
+  part?: string;
+}
+
 /** `<6> 2026-01-31 12:00:00.000 +00:00 [INF] message {"field":1}`: the shape that edgeAgent parses into level, time, text. */
-function format(level: LogLevel, time: number, message: string, fields: object): string {
-  const [severity, tag] = SEVERITY[level];
-  const stamp = new Date(time).toISOString().replace('T', ' ').replace('Z', ' +00:00');
-  const json = JSON.stringify(fields);
+function format(json: string): string {
+  const line = JSON.parse(json) as PinoLine;
+  const [severity, tag] = SEVERITY[line.level];
+  const stamp = line.time.replace('T', ' ').replace('Z', ' +00:00');
+  const fields = { ...(line.part === undefined ? {} : { part: line.part }), ...line.fields };
   const tail =
-    json === '{}' ? '' : ` ${json.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')}`;
-  return `${fit(`<${severity}> ${stamp} [${tag}] ${message}${tail}`)}\n`;
+    Object.keys(fields).length > 0
+      ? ` ${JSON.stringify(fields).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')}`
+      : '';
+  return `${fit(`<${severity}> ${stamp} [${tag}] ${line.msg}${tail}`)}\n`;
 }
 
 function fit(line: string): string {
@@ -106,21 +109,31 @@ export interface LogOptions {
 }
 
 export function createLog({ level = 'info', write, descriptor = 1, now = Date.now }: LogOptions = {}): Log {
-  const sink = write ?? createDescriptorWriter(descriptor);
-  let threshold = level;
+  const sink = write ?? descriptorWriter(descriptor);
+  const root = pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date(now()).toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: (json: string) => sink(format(json)) },
+  );
 
   const make = (part: string | undefined): Log => {
     const emit = (at: LogLevel, message: string, fields?: LogFields): void => {
-      if (LOG_LEVELS.indexOf(at) < LOG_LEVELS.indexOf(threshold)) return;
-      const cleaned = { ...(part === undefined ? {} : { part }), ...cleanFields(fields ?? {}) };
-      sink(format(at, now(), oneLine(redactText(message)), cleaned));
+      if (!root.isLevelEnabled(at)) return;
+      root[at](
+        { ...(part === undefined ? {} : { part }), ...(fields ? { fields: clean(fields, '', 0) } : {}) },
+        oneLine(redactText(message)),
+      );
     };
     return {
       get level(): LogLevel {
-        return threshold;
+        return parseLevel(root.level);
       },
       set level(next: LogLevel) {
-        threshold = next;
+        root.level = next;
       },
       debug: (message, fields) => emit('debug', message, fields),
       info: (message, fields) => emit('info', message, fields),
@@ -131,4 +144,17 @@ export function createLog({ level = 'info', write, descriptor = 1, now = Date.no
     };
   };
   return make(undefined);
+}
+
+function parseLevel(given: string): LogLevel {
+  const found = LOG_LEVELS.find((known) => known === given);
+  if (!found) throw new SuiteError('INTERNAL', 'reading the log level: not one of ours');
+  return found;
+}
+
+function descriptorWriter(fd: number): (line: string) => void {
+  const stream = pino.destination({ fd, sync: true });
+  // A reader of our output that went away must not end the module.
+  stream.on('error', () => undefined);
+  return (line) => void stream.write(line);
 }

@@ -132,7 +132,7 @@ test('starts a module of the checkout from its source', (t) => {
 
 test('honours the Node options and arguments of a Cmd', (t) => {
   const { module, main } = checkout(t);
-  const words = ['node', '--max-semi-space-size=2', 'modules/echo/dist/main.js', '--config-file', '/x'];
+  const words = ['node', '--max-semi-space-size=2', 'modules/echo/bundle/main.js', '--config-file', '/x'];
   assert.deepEqual(checkoutCommand(module, words, 'P', []), [
     '--conditions=source',
     '--max-semi-space-size=2',
@@ -149,7 +149,7 @@ test('refuses a Cmd that is not the module', (t) => {
   for (const words of [
     ['sh', '-c', 'true'],
     ['node', 'other.js'],
-    ['node', 'x', 'modules/echo/dist/main.js'],
+    ['node', 'x', 'modules/echo/bundle/main.js'],
   ]) {
     assert.throws(() => checkoutCommand(module, words, 'P', []), /modules\/echo\/dist\/main\.js/);
   }
