@@ -37,6 +37,9 @@ export interface DatabaseOptions {
 }
 
 const ABSENT_RETRY_MS = 1000;
+const MIN_REST_MS = 2000;
+/** Searching takes at most half a percent of the time. */
+const REST_FACTOR = 200;
 
 /** Everything about one database: which streams it has, and the loops that read, claim, acknowledge and keep house. */
 export class Database {
@@ -180,16 +183,18 @@ export class Database {
   async #discoverAlways(signal: AbortSignal): Promise<void> {
     const { settings, clock, log, random = Math.random } = this.#options;
     for (;;) {
+      const startedAt = clock.now();
       try {
         await this.#discover(signal);
       } catch (error) {
         if (isAborted(signal)) return;
         log.debug('looking for streams is to be repeated', { db: this.db, error: errorText(error) });
       }
+      // A small database is searched often, a large one as rarely as the setting allows.
+      const restMs = Math.max(MIN_REST_MS, (clock.now() - startedAt) * REST_FACTOR);
       // Jitter keeps a fleet that started together from scanning together.
-      await sleep(settings.discoveryIntervalMs * (0.9 + 0.2 * random()), signal, clock).catch(
-        () => undefined,
-      );
+      const waitMs = Math.min(settings.discoveryIntervalMs, restMs) * (0.9 + 0.2 * random());
+      await sleep(waitMs, signal, clock).catch(() => undefined);
       if (isAborted(signal)) return;
     }
   }

@@ -63,7 +63,7 @@ export const streamFields = {
     max: 86_400_000,
     default: 30_000,
     unit: 'ms',
-    description: 'Time between two searches for streams.',
+    description: 'Longest time between two searches for streams; a small database is searched every 2 s.',
   }),
   group: text({
     env: 'STREAM_GROUP',
