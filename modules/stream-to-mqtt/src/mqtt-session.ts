@@ -51,7 +51,7 @@ export async function openSession(
   signal: AbortSignal,
   clock: Clock,
 ): Promise<Session> {
-  const { MqttClient, Store } = await import('mqtt');
+  const { MqttClient, Store } = await import('./mqtt-library.ts');
   const stream = await openTransport(address, options.tls);
   const reason = new Reason();
   stream.on('error', (error) => reason.note(errorText(error)));
