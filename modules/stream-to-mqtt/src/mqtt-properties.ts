@@ -1,5 +1,6 @@
 import type { Message } from './sink.ts';
 import { idTime } from './entry-id.ts';
+import { varintSize } from './varint.ts';
 
 /** The PUBLISH properties of MQTT 5 that the bridge sets. */
 export interface PublishProperties {
@@ -55,8 +56,4 @@ export function packetSize(
     body += varintSize(size) + size;
   }
   return 1 + varintSize(body) + body;
-}
-
-function varintSize(value: number): number {
-  return value < 128 ? 1 : value < 16_384 ? 2 : value < 2_097_152 ? 3 : 4;
 }

@@ -2,7 +2,9 @@ import type { MqttClient } from 'mqtt';
 import type { Clock } from '@iotedge-redis/common';
 import { SuiteError, deadline, errorText } from '@iotedge-redis/common';
 import type { BrokerAddress } from './mqtt-address.ts';
+import { createLibraryIds } from './message-ids.ts';
 import { createFlightStore } from './mqtt-store.ts';
+import type { GatheringStream } from './mqtt-stream.ts';
 import { openTransport } from './mqtt-transport.ts';
 import type { BrokerTls } from './mqtt-transport.ts';
 
@@ -30,6 +32,7 @@ export interface SessionLimits {
 
 export interface Session {
   readonly client: MqttClient;
+  readonly stream: GatheringStream;
   readonly address: BrokerAddress;
   readonly limits: SessionLimits;
   /** Settles once, with the reason, when the connection is gone. */
@@ -66,6 +69,7 @@ export async function openSession(
     queueQoSZero: false,
     resubscribe: false,
     outgoingStore: createFlightStore(new Store()),
+    messageIdProvider: createLibraryIds(),
     log: () => undefined,
     ...(options.username === undefined ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: options.password }),
@@ -101,7 +105,7 @@ export async function openSession(
     const late = (): SuiteError =>
       new SuiteError('INTERNAL', `no CONNACK within ${options.connectTimeoutMs} ms`);
     const limits = await deadline(connected, options.connectTimeoutMs, signal, late, clock);
-    const session: Session = { client, address, limits, ended };
+    const session: Session = { client, stream, address, limits, ended };
     if (options.statusTopic !== undefined) {
       const told = publishStatus(session, options, 'online');
       const silent = (): SuiteError =>

@@ -1,5 +1,8 @@
 import type { Clock, Log, Schedule } from '@iotedge-redis/common';
 import { SuiteError, errorText, exponential, sleep, systemClock } from '@iotedge-redis/common';
+import { FrameSplitter } from './frame-splitter.ts';
+import { MessageEncoder } from './message-encoder.ts';
+import { LAST_OWN_ID } from './message-ids.ts';
 import type { BrokerAddress } from './mqtt-address.ts';
 import { hex, outcomeOf, reasonText } from './mqtt-outcome.ts';
 import { packetSize, propertiesFor } from './mqtt-properties.ts';
@@ -19,6 +22,8 @@ export interface MqttSinkOptions extends SessionOptions {
   readonly random?: () => number;
 }
 
+/** Half of the packet identifiers, so that a free one is always near. */
+const MAX_WINDOW = LAST_OWN_ID / 2;
 const RETRY = { firstMs: 100, maxMs: 10_000 };
 const STOP_STATUS_MS = 1000;
 
@@ -28,7 +33,9 @@ export class MqttSink<K> implements Sink<K> {
   readonly #clock: Clock;
   readonly #schedule: Schedule;
   readonly #stopping = new AbortController();
-  readonly #inFlight = new Map<K, number>();
+  readonly #inFlight = new Map<number, { readonly key: K; readonly at: number }>();
+  readonly #encoder: MessageEncoder;
+  #lastId = 0;
   #events: SinkEvents<K> | undefined;
   #session: Session | undefined;
   #status: SinkStatus;
@@ -40,6 +47,11 @@ export class MqttSink<K> implements Sink<K> {
   constructor(options: MqttSinkOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#encoder = new MessageEncoder({
+      rules: options.protocol === 5 ? options.properties : undefined,
+      qos: options.qos,
+      retain: options.retain,
+    });
     this.#schedule = exponential({
       ...RETRY,
       ...(options.random === undefined ? {} : { random: options.random }),
@@ -56,7 +68,7 @@ export class MqttSink<K> implements Sink<K> {
   }
 
   get window(): number {
-    return this.#session?.limits.receiveMaximum ?? 0;
+    return Math.min(this.#session?.limits.receiveMaximum ?? 0, MAX_WINDOW);
   }
 
   start(events: SinkEvents<K>): void {
@@ -76,8 +88,29 @@ export class MqttSink<K> implements Sink<K> {
   publish(key: K, message: Message): void {
     const session = this.#session;
     if (session === undefined) return;
+    if (this.#options.qos === 2) {
+      this.#publishByLibrary(session, key, message);
+      return;
+    }
+    const now = this.#clock.now();
+    if (this.#options.qos === 0) {
+      session.stream.publish(this.#encoder.parts(message, undefined, now));
+      // By then it has been written to the socket.
+      setImmediate(() => {
+        if (this.#session === session) this.#answer(key, 0);
+      });
+      return;
+    }
+    const messageId = this.#freeId();
+    this.#inFlight.set(messageId, { key, at: now });
+    session.stream.publish(this.#encoder.parts(message, messageId, now));
+  }
+
+  /** QoS 2 takes four packets; the library knows them. */
+  #publishByLibrary(session: Session, key: K, message: Message): void {
     const { qos, retain } = this.#options;
-    this.#inFlight.set(key, this.#clock.now());
+    const flight = this.#freeId();
+    this.#inFlight.set(flight, { key, at: this.#clock.now() });
     const properties = this.#propertiesOf(message);
     session.client.publish(
       message.topic,
@@ -85,9 +118,30 @@ export class MqttSink<K> implements Sink<K> {
       properties === undefined ? { qos, retain } : { qos, retain, properties },
       (error) => {
         // An answer after the loss was announced belongs to a message that is on its way again.
-        if (this.#session === session && this.#inFlight.delete(key)) this.#answer(key, error);
+        if (this.#session !== session || !this.#inFlight.has(flight)) return;
+        const code = error && 'code' in error && typeof error.code === 'number' ? error.code : undefined;
+        if (error && code === undefined) {
+          this.recycle(errorText(error));
+          return;
+        }
+        if (outcomeOf(code ?? 0) !== 'again') this.#inFlight.delete(flight);
+        this.#answer(key, code ?? 0);
       },
     );
+  }
+
+  #freeId(): number {
+    do this.#lastId = this.#lastId >= LAST_OWN_ID ? 1 : this.#lastId + 1;
+    while (this.#inFlight.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  #acknowledged(messageId: number, code: number): void {
+    const flight = this.#inFlight.get(messageId);
+    if (flight === undefined) return;
+    // What is to be tried again stays in flight, so that it counts among what this connection lost.
+    if (outcomeOf(code) !== 'again') this.#inFlight.delete(messageId);
+    this.#answer(flight.key, code);
   }
 
   control(): void {
@@ -142,23 +196,14 @@ export class MqttSink<K> implements Sink<K> {
       : undefined;
   }
 
-  #answer(key: K, error: (Error & { code?: unknown }) | null | undefined): void {
-    if (!error) {
+  #answer(key: K, code: number): void {
+    const outcome = outcomeOf(code);
+    if (outcome === 'accepted') {
       this.#sessionAcks += 1;
       this.#events?.acked(key);
-      return;
-    }
-    const code = typeof error.code === 'number' ? error.code : undefined;
-    const outcome = code === undefined ? 'again' : outcomeOf(code);
-    if (outcome === 'refused' && code !== undefined) {
+    } else if (outcome === 'refused') {
       this.#events?.refused(key, { code: hex(code), text: `the broker refused it: ${reasonText(code)}` });
-    } else {
-      // It stays in flight, so that it counts among what this connection lost.
-      this.#inFlight.set(key, this.#clock.now());
-      this.recycle(
-        code === undefined ? errorText(error) : `the broker answered ${hex(code)}, ${reasonText(code)}`,
-      );
-    }
+    } else this.recycle(`the broker answered ${hex(code)}, ${reasonText(code)}`);
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -199,6 +244,12 @@ export class MqttSink<K> implements Sink<K> {
   /** Until the connection ends. Answers the failures in a row: none when anything was acknowledged. */
   async #use(session: Session, failures: number): Promise<number> {
     this.#session = session;
+    session.stream.splitter = new FrameSplitter(
+      (messageId) => messageId <= LAST_OWN_ID,
+      (messageId, code) => {
+        if (this.#session === session) this.#acknowledged(messageId, code);
+      },
+    );
     this.#sessionAcks = 0;
     this.#controlAt = undefined;
     this.#recycleReason = '';
@@ -221,7 +272,7 @@ export class MqttSink<K> implements Sink<K> {
     let cancel = (): void => undefined;
     const look = (): void => {
       const [oldest] = this.#inFlight.values();
-      const since = Math.min(oldest ?? Infinity, this.#controlAt ?? Infinity);
+      const since = Math.min(oldest?.at ?? Infinity, this.#controlAt ?? Infinity);
       if (this.#clock.now() - since >= limit) this.recycle(`no PUBACK within ${limit} ms`);
       cancel = this.#clock.after(Math.max(20, limit / 8), look);
     };

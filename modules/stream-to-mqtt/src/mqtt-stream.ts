@@ -1,4 +1,7 @@
 import { Duplex } from 'node:stream';
+import type { FrameSplitter } from './frame-splitter.ts';
+import type { PublishParts } from './publish-packet.ts';
+import { publishSize, writePublish } from './publish-packet.ts';
 
 const CHUNK = 64 * 1024;
 const DIRECT = 16 * 1024;
@@ -9,6 +12,8 @@ const MAX_SPARE = 4;
  * gathered until the end of the turn of the event loop and go out in one write.
  */
 export class GatheringStream extends Duplex {
+  /** Takes the acknowledgements of `publish` out of what the library gets to read. */
+  splitter: FrameSplitter | undefined;
   readonly #socket: Duplex;
   readonly #spare: Buffer[] = [];
   #buffer: Buffer = Buffer.allocUnsafe(CHUNK);
@@ -19,7 +24,7 @@ export class GatheringStream extends Duplex {
     super({ allowHalfOpen: false, autoDestroy: true });
     this.#socket = socket;
     socket.on('data', (data: Buffer) => {
-      if (!this.push(data)) socket.pause();
+      for (const part of this.splitter?.take(data) ?? [data]) if (!this.push(part)) socket.pause();
     });
     socket.on('end', () => this.push(null));
     socket.on('close', () => this.destroy());
@@ -34,13 +39,24 @@ export class GatheringStream extends Duplex {
     const done = typeof encoding === 'function' ? encoding : callback;
     if (typeof chunk === 'string') this.#addText(chunk);
     else if (chunk instanceof Uint8Array) this.#addBytes(chunk);
-    if (!this.#isScheduled) {
-      this.#isScheduled = true;
-      setImmediate(() => this.#flush());
-    }
+    this.#schedule();
     if (typeof done === 'function') (done as () => void)();
     // The window bounds what is under way, so nobody has to wait for the socket.
     return true;
+  }
+
+  /** Writes a PUBLISH past the library, straight into what is gathered. */
+  publish(parts: PublishParts): void {
+    const size = publishSize(parts);
+    if (size > DIRECT) {
+      const packet = Buffer.allocUnsafe(size);
+      writePublish(parts, packet, 0);
+      this.#addBytes(packet);
+      return;
+    }
+    if (this.#length + size > CHUNK) this.#flush();
+    this.#length = writePublish(parts, this.#buffer, this.#length);
+    this.#schedule();
   }
 
   override cork(): void {
@@ -60,6 +76,12 @@ export class GatheringStream extends Duplex {
     this.#length = 0;
     this.#socket.destroy();
     callback(error);
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#flush());
   }
 
   #addText(text: string): void {
