@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { Agent } from './agent/agent.ts';
 import { repositoryOf } from './agent/image-name.ts';
 import { ModuleLog } from './agent/module-log.ts';
+import { findRequiredServers } from './agent/required-servers.ts';
 import type { RestartTimes } from './agent/restart-policy.ts';
 import type { PortWishes } from './choose-ports.ts';
 import type { RuntimeControl } from './control/control-api.ts';
@@ -156,6 +157,10 @@ export class LocalEdge implements RuntimeControl {
     if (deployment !== null) await applyOnce(hub, deployment.manifest, join(stateDir, 'manifest.json'));
     this.#throwIfAborted();
     if (this.#options.agent !== false) {
+      // A missing server ends the start with a sentence; one that goes missing later is looked for again and again.
+      const desired = hub.twins.get('$edgeAgent')?.desired.properties ?? {};
+      await findRequiredServers(desired, { env, say });
+      this.#throwIfAborted();
       this.#stops.push(() => agent.stop());
       await agent.start();
       await this.#waitForModules(agent, table, deployment);

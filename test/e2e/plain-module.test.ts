@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { onEnd } from '../helpers/cleanup.ts';
 import { edgeProgram, manifestOf, startEdge } from '../helpers/edge-process.ts';
 import type { EdgeProcess, EdgeStart } from '../helpers/edge-process.ts';
 import { startPlainModule } from '../helpers/plain-module.ts';
@@ -63,7 +64,7 @@ test('edge monitor-events shows what is sent INTO $upstream, and nothing else', 
     'app',
   ];
   const monitor = spawn(process.execPath, argv, { env: edge.env, stdio: ['ignore', 'pipe', 'pipe'] });
-  t.after(() => monitor.kill('SIGKILL'));
+  onEnd(t, () => void monitor.kill('SIGKILL'));
   let [shown, said] = ['', ''];
   monitor.stdout.on('data', (chunk: Buffer) => (shown += chunk.toString()));
   monitor.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));

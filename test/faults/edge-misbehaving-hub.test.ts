@@ -122,7 +122,10 @@ test('an unknown method name is answered, though the SDK has no handler for it',
   hub.publish('$iothub/methods/POST/known/?$rid=7', 'null');
   const reply = await hub.seen('$iothub/methods/res/');
   assert.equal(reply.topic, '$iothub/methods/res/501/?$rid=7');
-  assert.deepEqual(JSON.parse(reply.payload), { Message: "Unknown method 'known'", Status: 501 });
+  assert.deepEqual(JSON.parse(reply.payload), {
+    Message: 'method known: unknown; did you mean Known? known are: Known',
+    Status: 501,
+  });
 });
 
 test('an empty payload reaches the handler as null, and bad JSON is answered with 400', async (t) => {

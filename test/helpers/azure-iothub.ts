@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import type { JsonValue } from '../../local-edge/src/hub/hub-api.ts';
+import { onEnd } from './cleanup.ts';
 import { edgeProgram } from './edge-process.ts';
 import type { EdgeProcess } from './edge-process.ts';
 import type { ServiceFixture } from './service-api.ts';
@@ -52,7 +53,7 @@ export function startAzureIothubFor(t: TestContext, edge: EdgeProcess): AzureIot
   const script = 'variables=$("$0" "$1" env) && eval "$variables" && exec "$0" "$2"';
   const args = ['-c', script, process.execPath, edgeProgram, worker];
   const sdk = drive(spawn('sh', args, { env: edge.env, stdio: ['pipe', 'pipe', 'inherit'] }));
-  t.after(() => sdk.stop());
+  onEnd(t, () => sdk.stop());
   return sdk;
 }
 

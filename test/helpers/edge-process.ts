@@ -10,6 +10,7 @@ import type { ModuleStatus } from '../../local-edge/src/control/control-api.ts';
 import { ProcessRecords, startTimeOf } from '../../local-edge/src/agent/process-records.ts';
 import type { HubFacts } from '../../local-edge/src/hub-facts.ts';
 import type { JsonObject } from '../../local-edge/src/hub/hub-api.ts';
+import { onEnd } from './cleanup.ts';
 import { eventually } from './site.ts';
 
 export const projectRoot = fileURLToPath(new URL('../../', import.meta.url));
@@ -80,7 +81,7 @@ export const freePorts = ['--port', '0', '--edge-hub-port', '0', '--no-https'] a
 /** A state folder that goes with the test, after everything that an edge started there has ended. */
 export function makeStateDir(t: TestContext): string {
   const stateDir = mkdtempSync(join(tmpdir(), 'edge-e2e-'));
-  t.after(async () => {
+  onEnd(t, async () => {
     if ('passed' in t && t.passed !== true) t.diagnostic(lastLogs(stateDir));
     // What a killed local edge left behind.
     await new ProcessRecords(join(stateDir, 'run')).reap();
@@ -125,7 +126,7 @@ export function spawnInGroup(
   const end = () => signalGroup(child, 'SIGTERM');
   // A test process that ends without its hooks leaves nothing behind.
   process.once('exit', end);
-  t.after(async () => {
+  onEnd(t, async () => {
     process.off('exit', end);
     if (hasEnded(child)) return;
     const closed = once(child, 'close');

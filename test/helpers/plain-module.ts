@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test';
 import type { JsonValue } from '../../local-edge/src/hub/hub-api.ts';
 import { edgeProgram, projectRoot } from './edge-process.ts';
 import type { EdgeProcess } from './edge-process.ts';
+import { onEnd } from './cleanup.ts';
 import { eventually } from './site.ts';
 
 export interface PlainEvent {
@@ -65,7 +66,7 @@ export async function startPlainModule(
   let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => void (complaints += text));
   const ended = once(child, 'close');
-  t.after(async () => {
+  onEnd(t, async () => {
     child.kill('SIGKILL');
     await ended;
   });

@@ -99,6 +99,20 @@ describe('what the service API refuses', () => {
     }
   });
 
+  it('answers 400 to what is nested too deeply, since clients call again after a 500', async () => {
+    const text = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+    const deepObject = `${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}`;
+    const query = `SELECT * FROM devices WHERE ${'('.repeat(50_000)}1 = 1${')'.repeat(50_000)}`;
+    for (const [method, path, body] of [
+      ['POST', '/twins/dev-1/modules/worker/methods', `{"methodName":"m","payload":${text}}`],
+      ['PATCH', '/twins/dev-1/modules/worker', `{"properties":{"desired":${deepObject}}}`],
+      ['POST', '/devices/dev-1/applyConfigurationContent', `{"modulesContent":${deepObject}}`],
+      ['POST', '/devices/query', JSON.stringify({ query })],
+    ] as const) {
+      assert.equal((await fixture.call(method, path, { body })).status, 400, path);
+    }
+  });
+
   it('answers 405 for a method that a path does not have', async () => {
     assert.equal((await fixture.call('DELETE', '/twins/dev-1')).status, 405);
   });

@@ -144,7 +144,13 @@ export class Connection {
       const packet = this.#inbound.shift();
       if (packet === undefined) break;
       this.lastPacketAt = performance.now();
-      this.#options.onPacket(this, packet);
+      try {
+        this.#options.onPacket(this, packet);
+      } catch (error) {
+        // as in edgeHub: what fails over one packet ends the connection that sent it, and nothing else
+        const reason = error instanceof Error ? error.message : 'unknown reason';
+        this.#problem(`sent ${packet.cmd.toUpperCase()}, which could not be worked on: ${reason}`);
+      }
     }
     if (this.#inbound.length >= maxPendingInbound) stream.pause();
     else if (stream.isPaused()) stream.resume();

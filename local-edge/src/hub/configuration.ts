@@ -66,9 +66,12 @@ function desiredOf(
     named = true;
   }
   if (!named) return undefined;
+  const breach = findBreach(section, serviceRules);
+  if (breach !== undefined) {
+    findings.push(`${place}: ${breach}`);
+    return undefined;
+  }
   const clean = withoutNulls(section);
-  const breach = findBreach(clean, serviceRules);
-  if (breach !== undefined) findings.push(`${place}: ${breach}`);
   const bytes = sizeOf(clean);
   if (bytes > maxSectionBytes) {
     findings.push(`${place}: the desired section has ${bytes} bytes; ${maxSectionBytes} is the limit.`);

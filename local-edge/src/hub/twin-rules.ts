@@ -66,6 +66,8 @@ function checkValue(
       : undefined;
   }
   if (typeof value === 'number') {
+    // JSON.parse makes Infinity of 1e999, which no JSON text can hold again
+    if (!Number.isFinite(value)) return `The number at "${path}" is too large.`;
     return Number.isInteger(value) && (value > maxInteger || value < minInteger)
       ? `The integer at "${path}" is outside ${minInteger} … ${maxInteger}.`
       : undefined;

@@ -10,7 +10,6 @@ import {
   maxTagsBytes,
   serviceRules,
   sizeOf,
-  type TwinRules,
 } from './twin-rules.ts';
 
 type DesiredListener = (moduleId: string, patch: JsonObject, version: number) => void;
@@ -58,6 +57,8 @@ export class TwinStore implements Twins {
     if (twin === undefined) return noTwin(moduleId);
     const desired = patch.desired && withoutServiceFields(patch.desired);
     const tags = patch.tags && withoutServiceFields(patch.tags);
+    const breach = breachOf({ desired, tags });
+    if (breach !== undefined) return refuse(breach);
     return this.#commit(twin, {
       desired: desired && { patch: desired, result: merge(twin.desired.properties, desired) },
       tags: tags && { patch: tags, result: merge(twin.tags, tags) },
@@ -67,8 +68,14 @@ export class TwinStore implements Twins {
   replaceDesired(moduleId: string, content: { desired?: JsonObject; tags?: JsonObject }): TwinResult {
     const twin = this.#twins.get(moduleId);
     if (twin === undefined) return noTwin(moduleId);
-    const desired = content.desired && withoutNulls(withoutServiceFields(content.desired));
-    const tags = content.tags && withoutNulls(withoutServiceFields(content.tags));
+    const given = {
+      desired: content.desired && withoutServiceFields(content.desired),
+      tags: content.tags && withoutServiceFields(content.tags),
+    };
+    const breach = breachOf(given);
+    if (breach !== undefined) return refuse(breach);
+    const desired = given.desired && withoutNulls(given.desired);
+    const tags = given.tags && withoutNulls(given.tags);
     return this.#commit(twin, {
       desired: desired && { patch: patchForReplacement(twin.desired.properties, desired), result: desired },
       tags: tags && { patch: tags, result: tags },
@@ -79,12 +86,13 @@ export class TwinStore implements Twins {
   patchReported(moduleId: string, patch: JsonObject): TwinResult {
     const twin = this.#twins.get(moduleId);
     if (twin === undefined) return noTwin(moduleId);
+    // first the rules, among them the depth: text of any depth can be parsed, but not be written again
+    const breach = findBreach(patch, edgeHubRules);
+    if (breach !== undefined) return refuse(breach);
     const bytes = Buffer.byteLength(JSON.stringify(patch));
     if (bytes > maxSectionBytes) {
       return refuse(`The reported patch has ${bytes} bytes; ${maxSectionBytes} is the limit.`);
     }
-    const breach = findBreach(patch, edgeHubRules);
-    if (breach !== undefined) return refuse(breach);
     const reported: TwinSection = {
       properties: merge(twin.reported.properties, patch),
       version: twin.reported.version + 1,
@@ -108,8 +116,7 @@ export class TwinStore implements Twins {
 
   #commit(twin: Twin, change: { desired: Change | undefined; tags: Change | undefined }): TwinResult {
     const problem =
-      checkChange('desired', change.desired, maxSectionBytes, serviceRules) ??
-      checkChange('tags', change.tags, maxTagsBytes, serviceRules);
+      excessOf('desired', change.desired, maxSectionBytes) ?? excessOf('tags', change.tags, maxTagsBytes);
     if (problem !== undefined) return refuse(problem);
     const sections = (change.desired ? 1 : 0) + (change.tags ? 1 : 0);
     let { desired } = twin;
@@ -153,16 +160,17 @@ interface Change {
   readonly result: JsonObject;
 }
 
-function checkChange(
-  name: string,
-  change: Change | undefined,
-  limit: number,
-  rules: TwinRules,
-): string | undefined {
-  if (change === undefined) return undefined;
-  const breach = findBreach(change.patch, rules);
-  if (breach !== undefined) return `${name}: ${breach}`;
-  const bytes = sizeOf(change.result);
+/** Looked for before anything is merged, which goes as deep as what is given. */
+function breachOf(given: Readonly<Record<string, JsonObject | undefined>>): string | undefined {
+  for (const [name, section] of Object.entries(given)) {
+    const breach = section && findBreach(section, serviceRules);
+    if (breach !== undefined) return `${name}: ${breach}`;
+  }
+  return undefined;
+}
+
+function excessOf(name: string, change: Change | undefined, limit: number): string | undefined {
+  const bytes = change === undefined ? 0 : sizeOf(change.result);
   return bytes > limit ? `${name}: the section would have ${bytes} bytes; ${limit} is the limit.` : undefined;
 }
 

@@ -61,6 +61,10 @@ function header(request: IncomingMessage, name: string): string | undefined {
 
 function failureReply(error: unknown, log: EdgeLog): Reply {
   if (error instanceof ServiceError) return errorReply(error);
+  // Text of any depth can be parsed, but not be walked. Not 500: the Node SDK would call again for minutes.
+  if (error instanceof RangeError && error.message.includes('call stack')) {
+    return errorReply(new ServiceError(400, 'ArgumentInvalid', 'The request is nested too deeply'));
+  }
   log(
     'error',
     `service API: a request failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,

@@ -26,9 +26,9 @@ export function runCommand(
       stdio: ['ignore', 'pipe', 'pipe'],
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.env === undefined ? {} : { env: options.env }),
-      timeout: options.timeoutMs ?? 600_000,
-      killSignal: 'SIGKILL',
     });
+    // Not spawn's own limit: its timer outlives a program that cannot be started, and would hold up the end of this process.
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 600_000);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -37,8 +37,14 @@ export function runCommand(
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       if (stderr.length < longestOutput) stderr += text;
     });
-    child.on('error', (error) => resolve({ code: null, stdout, stderr: stderr || error.message }));
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      resolve({ code: null, stdout, stderr: stderr || error.message });
+    });
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, stdout, stderr });
+    });
   });
 }
 

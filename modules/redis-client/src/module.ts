@@ -14,6 +14,8 @@ export const redisClient: ModuleDefinition<typeof fields> = {
   methods: ['SetItem', 'GetItem', 'DeleteItem', 'SetItems', 'GetItems', 'Stats'],
   build(context) {
     const shared: Shared = { stats: new Stats(context.metrics) };
+    // What an earlier run reported is not known to hold: it stands until the first attempt otherwise, or for ever without one.
+    context.report('redis', null);
     return [
       {
         name: 'redis',

@@ -43,7 +43,10 @@ test('a handler that rejects is answered with 500', async () => {
 });
 
 test('an unknown name is answered with 501, in whatever case it is written', async () => {
-  assert.deepEqual(await answer(echo, 'null', 'm'), problem(501, "Unknown method 'm'"));
+  assert.deepEqual(
+    await answer(echo, 'null', 'm'),
+    problem(501, 'method m: unknown; did you mean M? known are: M'),
+  );
 });
 
 test('a reply without a usable status becomes 500, one over 128 KB becomes 413', async () => {

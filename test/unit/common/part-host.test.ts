@@ -284,10 +284,11 @@ test('an exclusive part whose old and new settings both fail tries them in turn'
 });
 
 test('a part for which something is missing waits, and says for what', async () => {
-  const { host, apply, events } = bench({
+  const { host, apply, events, lines } = bench({
     missing: ({ place }) => (place === '' ? 'no place is set' : undefined),
   });
   await apply('');
+  assert.match(lines.join(''), /a part waits for settings .*no place is set/);
   assert.deepEqual(host.health(), { state: 'down', detail: 'no place is set' });
   assert.deepEqual(host.keyState('place'), { kind: 'waiting', detail: 'no place is set' });
   assert.deepEqual(events, []);

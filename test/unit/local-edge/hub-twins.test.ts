@@ -94,6 +94,7 @@ test('breaches of the twin rules are refused and change nothing', (t) => {
     { a: [{ b: null }] },
     { a: 4503599627370496 },
     { a: -4503599627370497 },
+    { a: [Infinity] },
     { a: deep(11) },
   ];
   for (const patch of refused) {
@@ -110,6 +111,20 @@ test('breaches of the twin rules are refused and change nothing', (t) => {
   assert.equal(twins.patchReported('m', { 'a#b': 1 }).ok, false, 'edgeHub keeps # for itself');
   assert.equal(twins.patchDesired('m', { desired: { 'a#b': 1 } }).ok, true);
   assert.equal(twins.get('m')?.desired.version, 2);
+});
+
+test('a section of any depth is refused by its rules, whether it comes as a patch or as a replacement', (t) => {
+  const twins = store(t);
+  const deep = JSON.parse(`${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`) as JsonObject;
+  for (const result of [
+    twins.patchDesired('m', { desired: deep }),
+    twins.patchDesired('m', { tags: deep }),
+    twins.replaceDesired('m', { desired: deep }),
+    twins.replaceDesired('m', { tags: deep }),
+    twins.patchReported('m', deep),
+  ]) {
+    assert.match(result.ok ? '' : result.problem, /deeper than 10 levels/);
+  }
 });
 
 test('the service looks at the size of the result, edgeHub at the patch alone', (t) => {

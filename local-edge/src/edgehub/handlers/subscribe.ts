@@ -10,6 +10,11 @@ export function handleSubscribe(
   client: ConnectedClient,
   packet: ISubscribePacket,
 ): void {
+  // [MQTT-3.8.3-3]
+  if (packet.subscriptions.length === 0) {
+    broker.refuse(connection, 'sent SUBSCRIBE without a filter');
+    return;
+  }
   const { moduleId, session } = client;
   const granted = packet.subscriptions.map(({ topic, qos }) => [topic, qos === 0 ? 0 : 1] as const);
   session.add(granted);

@@ -15,6 +15,8 @@ export interface DispatcherOptions {
 
 /** How often messages whose time is over are looked for. */
 const sweepMs = 30_000;
+/** What MQTT can carry [MQTT-1.5.3]: percent encoding can make more of the properties than their sender sent. */
+const maxTopicBytes = 65_535;
 
 /**
  * Brings stored messages to the inputs of modules. As in edgeHub a module gets one message at a time, whatever the input, and the next
@@ -99,7 +101,12 @@ export class InputDispatcher {
     if (connection === undefined) return false;
     const { message } = stored;
     const bag = formatInputBag(message, { deviceId, moduleId: message.sender });
-    const sent = connection.publish(inputTopic(deviceId, stored.moduleId, stored.input, bag), message.body);
+    const topic = inputTopic(deviceId, stored.moduleId, stored.input, bag);
+    if (Buffer.byteLength(topic) > maxTopicBytes) {
+      log('warn', `message for ${stored.moduleId} is dropped: its properties do not fit into a topic`);
+      return true;
+    }
+    const sent = connection.publish(topic, message.body);
     if (sent === undefined) {
       if (connection.closed) return false;
       // edgeHub gives up a message that the module's filters do not match

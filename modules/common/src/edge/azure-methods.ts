@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { errorText, SuiteError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { MAX_METHOD_BYTES, methodFailure } from '../method-table.ts';
+import { unknownName } from '../suggest.ts';
 import type { JsonValue, MethodHandler, MethodReply } from './edge.ts';
 
 /** Handlers by name, and the promise that every request gets exactly one answer. */
@@ -23,7 +24,7 @@ export function createMethodAnswers(log: Log): MethodAnswers {
     const handler = handlers.get(name);
     // The SDK itself leaves an unknown name without an answer, so that the caller waits for its time-out; SDKs of other
     // languages answer 501.
-    if (handler === undefined) return methodFailure(501, `Unknown method '${name}'`);
+    if (handler === undefined) return methodFailure(501, `method ${name}: ${unknownName(name, [...names])}`);
     if (closed) return methodFailure(503, 'The module is stopping');
     let payload: JsonValue;
     try {
