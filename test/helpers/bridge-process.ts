@@ -23,6 +23,7 @@ export async function createBridgeProcess(
   t: TestContext | undefined,
   environment: Readonly<Record<string, string>>,
   args: readonly string[] = [],
+  main = MAIN,
 ): Promise<BridgeProcess> {
   const port = await freePort();
   let child: ChildProcess | undefined;
@@ -38,7 +39,7 @@ export async function createBridgeProcess(
     url,
     output: () => output,
     start() {
-      const started = spawn(process.execPath, ['--conditions=source', MAIN, ...args], {
+      const started = spawn(process.execPath, ['--conditions=source', main, ...args], {
         env: { PATH: process.env['PATH'], HTTP_HOST: '127.0.0.1', HTTP_PORT: String(port), ...environment },
         stdio: ['ignore', 'pipe', 'pipe'],
       });

@@ -54,7 +54,9 @@ test('a packet whose work fails closes its connection with an error in the log, 
   mkdirSync(inTheWay);
   raw.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: twinReplies, qos: 0 }] });
   await raw.waitForEnd();
-  assert.ok(bed.log.some(({ message }) => message.includes('m1 sent SUBSCRIBE, which could not be worked on: ')));
+  assert.ok(
+    bed.log.some(({ message }) => message.includes('m1 sent SUBSCRIBE, which could not be worked on: ')),
+  );
   rmdirSync(inTheWay);
   await serves(bed);
 });

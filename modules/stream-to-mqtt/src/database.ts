@@ -38,8 +38,8 @@ export interface DatabaseOptions {
 
 const ABSENT_RETRY_MS = 1000;
 const MIN_REST_MS = 2000;
-/** Searching takes at most half a percent of the time. */
-const REST_FACTOR = 200;
+/** One call keeps Redis busy for about a millisecond. */
+const REST_PER_CALL_MS = 100;
 
 /** Everything about one database: which streams it has, and the loops that read, claim, acknowledge and keep house. */
 export class Database {
@@ -183,15 +183,15 @@ export class Database {
   async #discoverAlways(signal: AbortSignal): Promise<void> {
     const { settings, clock, log, random = Math.random } = this.#options;
     for (;;) {
-      const startedAt = clock.now();
+      let calls = 0;
       try {
-        await this.#discover(signal);
+        calls = await this.#discover(signal);
       } catch (error) {
         if (isAborted(signal)) return;
         log.debug('looking for streams is to be repeated', { db: this.db, error: errorText(error) });
       }
       // A small database is searched often, a large one as rarely as the setting allows.
-      const restMs = Math.max(MIN_REST_MS, (clock.now() - startedAt) * REST_FACTOR);
+      const restMs = Math.max(MIN_REST_MS, calls * REST_PER_CALL_MS);
       // Jitter keeps a fleet that started together from scanning together.
       const waitMs = Math.min(settings.discoveryIntervalMs, restMs) * (0.9 + 0.2 * random());
       await sleep(waitMs, signal, clock).catch(() => undefined);
@@ -199,11 +199,11 @@ export class Database {
     }
   }
 
-  async #discover(signal: AbortSignal): Promise<void> {
+  async #discover(signal: AbortSignal): Promise<number> {
     const { settings, operations } = this.#options;
     const pattern = settings.include.length === 1 ? settings.include[0] : undefined;
     const isWanted = streamChooser(settings.include, settings.exclude);
-    const keys = await findStreams(this.source, { isWanted, pattern, operations, signal });
+    const { keys, calls } = await findStreams(this.source, { isWanted, pattern, operations, signal });
     const found = new Set(keys.map((key) => key.toString('latin1')));
     let isChanged = false;
     for (const key of keys) {
@@ -218,10 +218,11 @@ export class Database {
       this.#options.flow.outbox.removeLane(stream.lane);
       isChanged = true;
     }
-    if (!isChanged) return;
+    if (!isChanged) return calls;
     this.#list = [...this.#streams.values()];
     this.#options.onStreams();
     this.#options.flow.latch.wake();
+    return calls;
   }
 
   #add(key: Buffer, isExplicit: boolean): void {

@@ -11,7 +11,7 @@ const SCAN_COUNT = 1000;
 /** A node that can be scanned by itself. */
 type Node = Pick<RedisClient, 'callBuffer'>;
 
-/** Finds the streams of one database that are wanted, by name as bytes. */
+/** Finds the streams of one database that are wanted, by name as bytes, and tells how many calls it took. */
 export async function findStreams(
   source: StreamSource,
   options: {
@@ -21,9 +21,10 @@ export async function findStreams(
     readonly operations: Operations;
     readonly signal: AbortSignal;
   },
-): Promise<readonly Buffer[]> {
+): Promise<{ readonly keys: readonly Buffer[]; readonly calls: number }> {
   const { isWanted, pattern, operations, signal } = options;
   const found = new Map<string, Buffer>();
+  let calls = 0;
   const nodes = await source.commands.run('looking for streams', (client) =>
     Promise.resolve(scannable(client)),
   );
@@ -33,6 +34,7 @@ export async function findStreams(
       if (signal.aborted) throw new SuiteError('STOPPED', 'looking for streams: stopped');
       const match = pattern === undefined ? [] : ['MATCH', pattern];
       const from = cursor;
+      calls += 1;
       const reply = listOf(
         await operations.upkeep(signal, () =>
           source.commands.run('looking for streams', () =>
@@ -47,7 +49,7 @@ export async function findStreams(
       }
     } while (cursor !== '0');
   }
-  return [...found.values()];
+  return { keys: [...found.values()], calls };
 }
 
 function scannable(client: RedisClient): readonly Node[] {
