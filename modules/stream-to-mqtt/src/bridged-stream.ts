@@ -66,6 +66,8 @@ export interface StreamFigures {
   readonly lag: number | null;
   readonly pending: number;
   readonly length: number;
+  /** The stream's count of entries read at that time. */
+  readonly read: number;
   readonly at: number;
 }
 

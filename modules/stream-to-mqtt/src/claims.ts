@@ -20,6 +20,7 @@ export interface ClaimOptions {
 /** XAUTOCLAIM looks at ten times as many pending entries in one call. */
 const CLAIM_COUNT = 100;
 const REFRESH_IDS = 500;
+const REFRESHES_PER_SWEEP = 3;
 
 /** Takes over what other consumers abandoned, and keeps others from taking what this one still holds. */
 export class Claims {
@@ -31,15 +32,15 @@ export class Claims {
     this.#refreshedAt = options.clock.now();
   }
 
-  /** Three times as often as the others wait. */
+  /** What is held is refreshed three times as often as others wait; looking for what they abandoned is not in that hurry. */
   async run(signal: AbortSignal): Promise<void> {
     const { minIdleMs, clock, log, source } = this.#options;
-    while (!signal.aborted) {
+    for (let round = 0; !signal.aborted; round += 1) {
       await sleep(minIdleMs / 3, signal, clock).catch(() => undefined);
       if (isAborted(signal)) return;
       try {
         await this.#refresh(signal);
-        await this.#sweep(signal);
+        if (round % REFRESHES_PER_SWEEP === 0) await this.#sweep(signal);
       } catch (error) {
         log.debug('claiming is to be repeated', { db: source.db, error: errorText(error) });
       }

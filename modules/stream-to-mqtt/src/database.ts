@@ -93,6 +93,7 @@ export class Database {
       maxBacklog: settings.maxBacklog,
       dropsOldest: settings.maxBacklogPolicy === 'dropOldest',
       consumerExpiryMs: settings.consumerExpiryMs,
+      isReading: () => flow.room() > 0,
       clock,
       log,
     });

@@ -15,11 +15,15 @@ export interface HousekeepingOptions {
   readonly maxBacklog: number;
   readonly dropsOldest: boolean;
   readonly consumerExpiryMs: number;
+  /** False while nothing is read, so that figures change unseen. */
+  readonly isReading: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 const CONSUMERS_EVERY_MS = 600_000;
+/** Quiet streams are looked at once in so many rounds. */
+const ROUNDS_FOR_QUIET = 10;
 
 /** Between looking and deleting an entry could be delivered to the consumer and be lost with it, hence in one step. */
 const FORGET_IDLE_CONSUMERS: RedisScript = defineScript(`
@@ -39,6 +43,7 @@ return removed
 export class Housekeeping {
   readonly #options: HousekeepingOptions;
   #consumersAt: number;
+  #rounds = 0;
 
   constructor(options: HousekeepingOptions) {
     this.#options = options;
@@ -51,7 +56,11 @@ export class Housekeeping {
       consumerExpiryMs > 0 &&
       clock.now() - this.#consumersAt >= Math.min(CONSUMERS_EVERY_MS, consumerExpiryMs);
     if (consumers) this.#consumersAt = clock.now();
-    const known = streams().filter(({ phase }) => phase !== 'absent' && phase !== 'group');
+    this.#rounds += 1;
+    const everyone = consumers || this.#rounds % ROUNDS_FOR_QUIET === 0;
+    const known = streams().filter(
+      (stream) => stream.phase !== 'absent' && stream.phase !== 'group' && (everyone || !this.#isQuiet(stream)),
+    );
     try {
       await operations.each(signal, known, async (stream) => {
         await this.look(stream);
@@ -60,6 +69,14 @@ export class Housekeeping {
     } catch (error) {
       log.debug('housekeeping is to be repeated', { db: source.db, error: errorText(error) });
     }
+  }
+
+  /** Nothing came since the last look, which found nothing to do: while reading goes on, that is how it still is. */
+  #isQuiet(stream: BridgedStream): boolean {
+    const { isReading, trims } = this.#options;
+    const { figures } = stream;
+    if (!isReading() || figures === undefined || figures.read !== stream.counters.read || !stream.isQuiet) return false;
+    return figures.lag === 0 && figures.pending === 0 && (!trims || figures.length === 0);
   }
 
   /** Reads the figures of one stream and acts on them. */
@@ -77,7 +94,7 @@ export class Housekeeping {
       sight = await this.#dropOldest(stream, maxBacklog);
     }
     if (trims) await this.#trim(stream, sight.groups);
-    stream.figures = { lag: sight.lag, pending: sight.pending, length: sight.length, at: clock.now() };
+    stream.figures = { lag: sight.lag, pending: sight.pending, length: sight.length, read: stream.counters.read, at: clock.now() };
   }
 
   /** How many of those that go were not delivered yet, one transaction tells exactly. */
