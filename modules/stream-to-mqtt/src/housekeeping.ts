@@ -59,7 +59,8 @@ export class Housekeeping {
     this.#rounds += 1;
     const everyone = consumers || this.#rounds % ROUNDS_FOR_QUIET === 0;
     const known = streams().filter(
-      (stream) => stream.phase !== 'absent' && stream.phase !== 'group' && (everyone || !this.#isQuiet(stream)),
+      (stream) =>
+        stream.phase !== 'absent' && stream.phase !== 'group' && (everyone || !this.#isQuiet(stream)),
     );
     try {
       await operations.each(signal, known, async (stream) => {
@@ -75,7 +76,8 @@ export class Housekeeping {
   #isQuiet(stream: BridgedStream): boolean {
     const { isReading, trims } = this.#options;
     const { figures } = stream;
-    if (!isReading() || figures === undefined || figures.read !== stream.counters.read || !stream.isQuiet) return false;
+    if (!isReading() || figures === undefined || figures.read !== stream.counters.read || !stream.isQuiet)
+      return false;
     return figures.lag === 0 && figures.pending === 0 && (!trims || figures.length === 0);
   }
 
@@ -94,7 +96,13 @@ export class Housekeeping {
       sight = await this.#dropOldest(stream, maxBacklog);
     }
     if (trims) await this.#trim(stream, sight.groups);
-    stream.figures = { lag: sight.lag, pending: sight.pending, length: sight.length, read: stream.counters.read, at: clock.now() };
+    stream.figures = {
+      lag: sight.lag,
+      pending: sight.pending,
+      length: sight.length,
+      read: stream.counters.read,
+      at: clock.now(),
+    };
   }
 
   /** How many of those that go were not delivered yet, one transaction tells exactly. */
