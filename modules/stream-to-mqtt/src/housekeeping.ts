@@ -76,8 +76,7 @@ export class Housekeeping {
   #isQuiet(stream: BridgedStream): boolean {
     const { isReading, trims } = this.#options;
     const { figures } = stream;
-    if (!isReading() || figures === undefined || figures.read !== stream.counters.read || !stream.isQuiet)
-      return false;
+    if (!isReading() || figures?.read !== stream.counters.read || !stream.isQuiet) return false;
     return figures.lag === 0 && figures.pending === 0 && (!trims || figures.length === 0);
   }
 
