@@ -114,7 +114,7 @@ test('it reports properties, and gets desired ones as patches', async (t) => {
   assert.deepEqual(patches.at(-1), { speed: null, list: [9], $version: 3 });
 });
 
-test('modules call each other: a plain one the redis-client, a sibling the plain one', async (t) => {
+test('RC-29: modules call each other: a plain one the redis-client, a sibling the plain one', async (t) => {
   const edge = await startEdge(t);
   const a = await startPlainModule(t, edge, 'a');
   const b = await startPlainModule(t, edge, 'b');

@@ -115,7 +115,7 @@ for (const code of [3, 5]) {
   });
 }
 
-test('silent peer: noticed by keepalive within two of its periods, without reading twins', async (t) => {
+test('AM-2: silent peer: noticed by keepalive within two of its periods, without reading twins', async (t) => {
   const both = await pair(t, { limits: { keepaliveSeconds: 1 } });
   both.module.edge.start();
   await works(both);
@@ -128,7 +128,7 @@ test('silent peer: noticed by keepalive within two of its periods, without readi
   await works(both);
 });
 
-test('silent peer: with the keepalive that modules run with, two periods are 30 s', () => {
+test('AM-2: silent peer: with the keepalive that modules run with, two periods are 30 s', () => {
   assert.equal(AZURE_LIMITS.keepaliveSeconds * 2, 30);
 });
 

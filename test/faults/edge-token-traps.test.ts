@@ -35,7 +35,7 @@ function createModule(
 const disconnects = ({ statuses }: AzureModule): number =>
   statuses.filter(({ state }) => state === 'disconnected').length;
 
-test('token renewal: the connection is exchanged in time, methods and twin go on, and no loss is seen', async (t) => {
+test('RC-22, RC-23: token renewal: the connection is exchanged in time, methods and twin go on, and no loss is seen', async (t) => {
   const { local, environment } = await start(t);
   const module = createModule(t, environment, 2000);
   await module.until(() => local.connects('m') >= 3, 8000);

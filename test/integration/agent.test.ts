@@ -69,6 +69,14 @@ test('gives a module the environment of IoT Edge and little else', async (t) => 
   assert.equal(identity.managedBy, 'IotEdge');
 });
 
+test('a module may be called as a property that every object has', async (t) => {
+  const edge = await makeSite(t, { constructor: { source: `console.log('here'); ${idle}` } }).start();
+  await eventually(
+    () => logOf(edge, 'constructor'),
+    (lines) => lines.includes('here'),
+  );
+});
+
 test('starts lower startupOrders first and stops in reverse', async (t) => {
   const source = `const say = (what) => console.log(what, process.hrtime.bigint().toString());
     say('up'); process.on('SIGTERM', () => { say('down'); process.exit(0); }); ${idle}`;

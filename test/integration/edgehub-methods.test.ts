@@ -43,12 +43,14 @@ test('a request without payload carries the text null, and a reply of any QoS an
   assert.deepEqual(await outcome, { kind: 'reply', status: 200, payload: null });
 });
 
-test('a status that is no number becomes 400000', async (t) => {
+test('a status that is no number of 32 bits becomes 400000', async (t) => {
   const bed = await startEdgeBed(t);
   const raw = await target(bed);
-  const outcome = bed.hub.methods.invoke(call);
-  await reply(raw, 'fine', '{}');
-  assert.deepEqual(await outcome, { kind: 'reply', status: 400_000, payload: null });
+  for (const status of ['fine', '99999999999']) {
+    const outcome = bed.hub.methods.invoke(call);
+    await reply(raw, status, '{}');
+    assert.deepEqual(await outcome, { kind: 'reply', status: 400_000, payload: null }, status);
+  }
 });
 
 test('an unknown module is not found; one that is away or not subscribed is not online', async (t) => {

@@ -127,9 +127,10 @@ export class Agent implements AgentControl {
   }
 
   #log(name: string): ModuleLog {
-    return (
-      this.#options.systemLogs[name] ?? new ModuleLog(join(this.#options.stateDir, 'logs', `${name}.log`))
-    );
+    const { systemLogs, stateDir } = this.#options;
+    // a module may be called "constructor"
+    const own = Object.hasOwn(systemLogs, name) ? systemLogs[name] : undefined;
+    return own ?? new ModuleLog(join(stateDir, 'logs', `${name}.log`));
   }
 
   #methodHost() {

@@ -209,8 +209,17 @@ class Reader {
         this.#refused.push('HostConfig.Binds holds an entry that is not SOURCE:/TARGET');
         return [];
       }
-      return [{ kind: source.startsWith('/') ? 'bind' : 'volume', source, target }];
+      return source.startsWith('/') ? [{ kind: 'bind', source, target }] : this.volume(source, target);
     });
+  }
+
+  /** The name becomes a folder's: what Docker refuses as a name could also leave the folder of the volumes. */
+  volume(source: string, target: string): Mount[] {
+    if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(source)) return [{ kind: 'volume', source, target }];
+    this.#refused.push(
+      `the volume name ${JSON.stringify(source)} is not one that Docker takes (letters, digits and _.-, at least two)`,
+    );
+    return [];
   }
 
   mounts(value: unknown): Mount[] {
@@ -220,9 +229,7 @@ class Reader {
       const target = isRecord(mount) && typeof mount['Target'] === 'string' ? mount['Target'] : '';
       if (target.startsWith('/') && type === 'tmpfs') return [{ kind: 'tmpfs', source: target, target }];
       if (target.startsWith('/') && type === 'volume') {
-        return [
-          source === '' ? { kind: 'private', source: target, target } : { kind: 'volume', source, target },
-        ];
+        return source === '' ? [{ kind: 'private', source: target, target }] : this.volume(source, target);
       }
       if (target.startsWith('/') && type === 'bind' && source.startsWith('/'))
         return [{ kind: 'bind', source, target }];

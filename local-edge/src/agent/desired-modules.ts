@@ -59,6 +59,7 @@ export function readDesired(properties: Readonly<Record<string, unknown>>): Desi
 }
 
 function readModule(name: string, module: unknown): DesiredModule | string {
+  if (name === 'edgeAgent' || name === 'edgeHub') return 'a system module has this name.';
   if (!isRecord(module)) return 'it is not an object.';
   const { status, restartPolicy, startupOrder, env, settings, version, imagePullPolicy } = module;
   if (module['type'] !== 'docker') return 'type must be "docker".';

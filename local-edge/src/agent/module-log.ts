@@ -83,13 +83,32 @@ export class ModuleLog {
   #add(stream: LogLine['stream'], text: string): void {
     const line = { timestamp: new Date().toISOString().replace('Z', '000000Z'), stream, text };
     const stored = `${line.timestamp} ${stream} ${text}\n`;
+    try {
+      this.#store(stored);
+    } catch {
+      // A full disk, or a folder that somebody removed, costs lines of a log; it must not end the local edge.
+      this.#storeAnew(stored);
+    }
+    this.#lines.emit('line', line);
+  }
+
+  #store(stored: string): void {
     if (this.#bytes > 0 && this.#bytes + stored.length > this.#maxBytes / 2) {
       renameSync(this.file, `${this.file}.1`);
       this.#bytes = 0;
     }
     appendFileSync(this.file, stored, { mode: 0o600 });
     this.#bytes += Buffer.byteLength(stored);
-    this.#lines.emit('line', line);
+  }
+
+  #storeAnew(stored: string): void {
+    try {
+      mkdirSync(dirname(this.file), { recursive: true, mode: 0o700 });
+      this.#bytes = existsSync(this.file) ? statSync(this.file).size : 0;
+      this.#store(stored);
+    } catch {
+      // the line goes to those who follow the log only
+    }
   }
 }
 

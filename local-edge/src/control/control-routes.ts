@@ -69,7 +69,8 @@ async function drop(hub: Hub, request: IncomingMessage): Promise<void> {
 
 async function shiftClock(hub: Hub, request: IncomingMessage): Promise<void> {
   const { offsetMs } = await readObject(request);
-  if (typeof offsetMs !== 'number') throw new EdgeError('INVALID_INPUT', 'offsetMs must be a number');
+  if (typeof offsetMs !== 'number' || !Number.isFinite(offsetMs))
+    throw new EdgeError('INVALID_INPUT', 'offsetMs must be a number');
   hub.shiftTokenClock(offsetMs);
 }
 

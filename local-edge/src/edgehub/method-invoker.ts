@@ -6,8 +6,12 @@ import { methodTopic } from './topics.ts';
 
 /** edgeHub lets a late subscription settle before it sends what was held. */
 const settleMs = 3000;
-/** The status of a reply whose status is no number. */
+/** The status of a reply whose status is no number of 32 bits. */
 const genericBadRequest = 400_000;
+
+function isInt32(text: string): boolean {
+  return /^-?\d+$/.test(text) && (Number(text) | 0) === Number(text);
+}
 
 interface Held {
   readonly call: MethodCall;
@@ -47,7 +51,7 @@ export class MethodInvoker {
       return;
     }
     waiting.settle(
-      /^-?\d+$/.test(status)
+      isInt32(status)
         ? { kind: 'reply', status: Number(status), payload: this.#parse(moduleId, payload) }
         : { kind: 'reply', status: genericBadRequest, payload: null },
     );

@@ -33,9 +33,13 @@ export function readJson(text: string): JsonReading {
 
 class Stop extends Error {}
 
+/** Far beyond what manifests need; a text of any depth would not fit on the stack. */
+const maxDepth = 100;
+
 class Scan {
   readonly #text: string;
   at = 0;
+  #depth = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -53,9 +57,12 @@ class Scan {
 
   value(): void {
     const next = this.#text[this.at];
-    if (next === '{') this.#object();
-    else if (next === '[') this.#array();
-    else if (next === '"') this.#string();
+    if (next === '{' || next === '[') {
+      if (++this.#depth > maxDepth) this.fail(`nested deeper than ${maxDepth} levels`);
+      if (next === '{') this.#object();
+      else this.#array();
+      this.#depth--;
+    } else if (next === '"') this.#string();
     else if (!this.#literal(/(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.+-])/y)) {
       this.fail(next === undefined ? 'the text ends too early' : 'expected a value');
     }

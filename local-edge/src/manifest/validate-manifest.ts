@@ -23,9 +23,10 @@ export function validateManifest(content: Readonly<Record<string, unknown>>): Fi
   const desired = isRecord(agent) ? agent[desiredKey] : undefined;
   // A layered deployment names its parts by path and leaves the rest to the base.
   if (desired !== undefined) checkAgent(desired, wrong);
-  for (const { name, module, place } of modulesOf(content)) {
-    const system = name === 'edgeAgent' || name === 'edgeHub';
-    if (!system) checkModuleName(name, place, wrong);
+  for (const { name, system, module, place } of modulesOf(content)) {
+    const reserved = name === 'edgeAgent' || name === 'edgeHub';
+    if (!reserved) checkModuleName(name, place, wrong);
+    else if (!system) wrong(place, 'a system module has this name; give the module another.');
     checkModule(name, module, place, wrong);
   }
   return findings;

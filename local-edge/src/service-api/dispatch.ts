@@ -121,6 +121,8 @@ export function createDispatcher(options: ServiceApiOptions): ServiceDispatcher 
       }
       reply = await serve(request);
     } catch (error) {
+      // Gone before its request was there as a whole: a matter of the client.
+      if (!request.complete && request.destroyed) return;
       reply = failureReply(error, log);
     }
     if (!response.headersSent) send(response, reply);

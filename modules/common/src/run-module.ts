@@ -40,10 +40,11 @@ export async function runModule<F extends Fields>(definition: ModuleDefinition<F
       readSecret: (path) => readFileSync(path, 'utf8'),
     };
     if (line.command === undefined) {
-      // Before the start: process 1 of a container misses a signal for which there is no handler.
-      const starting = startModule(definition, { sources, log, hostName: hostname(), processFacts });
-      endOnSignals(starting, log);
-      await starting;
+      const starting = Promise.withResolvers<RunningModule>();
+      // Before the start's first line: process 1 of a container misses a signal for which there is no handler.
+      endOnSignals(starting.promise, log);
+      starting.resolve(startModule(definition, { sources, log, hostName: hostname(), processFacts }));
+      await starting.promise;
       return;
     }
     const stop = new AbortController();

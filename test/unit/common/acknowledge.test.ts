@@ -13,14 +13,14 @@ const base: AckInput = {
   isSlow: false,
 };
 
-test('a property in use is answered with its value, 200 and the version of the document', () => {
+test('RC-19: a property in use is answered with its value, 200 and the version of the document', () => {
   assert.deepEqual(acknowledge(base), {
     host: { value: 'b', ac: 200, av: 7, ad: 'in use' },
     port: { value: 1, ac: 200, av: 7, ad: 'in use' },
   });
 });
 
-test('a wrong property is answered with what is in use, 400 and all that is wrong with it', () => {
+test('RC-19: a wrong property is answered with what is in use, 400 and all that is wrong with it', () => {
   const mistakes = [
     { origin: 'twin', name: 'port', problem: 'expected an integer' },
     { origin: 'twin', name: 'port', problem: 'not with this host' },

@@ -79,7 +79,7 @@ test('only what differs from what the hub holds is sent', async () => {
   assert.deepEqual(reporter.known, { a: { x: 1, y: 2 }, b: 1, other: 5 });
 });
 
-test('updates are 10 s apart at least, and the newest value wins', async () => {
+test('AM-3: updates are 10 s apart at least, and the newest value wins', async () => {
   const { reporter, clock, sent } = await settled();
   for (let value = 0; value < 100; value += 1) {
     reporter.set('v', value);
@@ -150,7 +150,7 @@ test('what the hub refuses is not sent again until it changes', async () => {
   assert.deepEqual(sent.at(-1), { a: 1, b: 2 });
 });
 
-test('a property that would make the section too large is left out, and that is told once', async () => {
+test('RC-15: a property that would make the section too large is left out, and that is told once', async () => {
   const { reporter, clock, sent, lines } = await settled();
   const large = Array.from({ length: 20 }, () => 'x'.repeat(1000));
   reporter.set('a', large);

@@ -22,7 +22,7 @@ test('reads what means something for a process', () => {
     HostConfig: {
       Binds: ['/host:/in', 'named:/data:ro'],
       Mounts: [
-        { Type: 'volume', Source: 'v', Target: '/v' },
+        { Type: 'volume', Source: 'vol', Target: '/v' },
         { Type: 'bind', Source: '/b', Target: '/bind' },
         { Type: 'tmpfs', Target: '/t' },
         { Type: 'volume', Target: '/anonymous' },
@@ -47,7 +47,7 @@ test('reads what means something for a process', () => {
       'private /cache /cache',
       'bind /host /in',
       'volume named /data',
-      'volume v /v',
+      'volume vol /v',
       'bind /b /bind',
       'tmpfs /t /t',
       'private /anonymous /anonymous',
@@ -129,6 +129,9 @@ const refused: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ Healthcheck: { Test: ['EXEC', 'a'] } }, /Healthcheck\.Test/],
   [{ StopSignal: 'SIGWINCH' }, /StopSignal/],
   [{ HostConfig: { Binds: ['/only'] } }, /Binds/],
+  [{ HostConfig: { Binds: ['../../out:/data'] } }, /volume name "\.\.\/\.\.\/out"/],
+  [{ HostConfig: { Mounts: [{ Type: 'volume', Source: '../out', Target: '/data' }] } }, /volume name/],
+  [{ HostConfig: { Mounts: [{ Type: 'volume', Source: '..', Target: '/data' }] } }, /volume name/],
   [{ HostConfig: { Mounts: [{ Type: 'npipe', Target: '/x' }] } }, /Mounts/],
 ];
 for (const [options, reason] of refused) {

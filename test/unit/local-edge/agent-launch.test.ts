@@ -151,7 +151,7 @@ test('refuses a Cmd that is not the module', (t) => {
     ['node', 'other.js'],
     ['node', 'x', 'modules/echo/bundle/main.js'],
   ]) {
-    assert.throws(() => checkoutCommand(module, words, 'P', []), /modules\/echo\/dist\/main\.js/);
+    assert.throws(() => checkoutCommand(module, words, 'P', []), /modules\/echo\/bundle\/main\.js/);
   }
 });
 
@@ -269,6 +269,7 @@ const documents: readonly (readonly [Record<string, unknown>, number, RegExp])[]
   [document({ a: { ...module, settings: { image: '' } } }), 400, /image/],
   [document({ a: { ...module, settings: { image: 'a', createOptions: '{' } } }), 400, /no JSON/],
   [document({ a: { ...module, env: { A: 'x' } } }), 400, /env/],
+  [document({ edgeHub: module }), 400, /modules\.edgeHub: a system module/],
 ];
 for (const [properties, code, description] of documents) {
   test(`answers ${code} for ${JSON.stringify(properties)}`, () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { gunzipSync } from 'node:zlib';
@@ -32,6 +32,22 @@ test('makes lines of output as it comes', (t) => {
     ['stdout', 'stderr', 'stdout', 'stdout', 'stdout'],
   );
   for (const line of lines) assert.match(line.timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
+});
+
+test('goes on when its folder was removed, and without a file when there can be none', async (t) => {
+  const log = newLog(t);
+  log.write('stdout', 'one\n');
+  const folder = dirname(log.file);
+  rmSync(folder, { recursive: true });
+  log.write('stdout', 'two\n');
+  assert.deepEqual(texts(log.read()), ['two']);
+  rmSync(folder, { recursive: true });
+  writeFileSync(folder, 'in the way');
+  const following = log.follow(0, AbortSignal.timeout(5000));
+  const next = following.next();
+  log.write('stdout', 'three\n');
+  assert.equal(((await next).value as LogLine | undefined)?.text, 'three');
+  await following.return(undefined);
 });
 
 test('cuts a line that does not end', (t) => {

@@ -16,12 +16,12 @@ export function handleConnect(broker: Broker, connection: Connection, packet: IC
   }
   const { connack } = broker.hub.faults;
   if (connack !== null) {
-    answer(broker, connection, connack, `CONNACK ${connack} is switched on as a fault`);
+    answer(broker, connection, packet, connack, `CONNACK ${connack} is switched on as a fault`);
     return;
   }
   const refusal = findRefusal(broker, packet);
   if (refusal !== undefined) {
-    answer(broker, connection, refusal.code, refusal.reason);
+    answer(broker, connection, packet, refusal.code, refusal.reason);
     return;
   }
   accept(broker, connection, packet);
@@ -91,8 +91,14 @@ function keepAliveOf(seconds: number): number {
   return seconds === 0 ? longestKeepAliveMs : Math.min(seconds * 1500, longestKeepAliveMs);
 }
 
-function answer(broker: Broker, connection: Connection, returnCode: number, reason: string): void {
-  broker.log('warn', `a CONNECT is refused with ${returnCode}: ${reason}`);
+function answer(
+  broker: Broker,
+  connection: Connection,
+  { clientId }: IConnectPacket,
+  returnCode: number,
+  reason: string,
+): void {
+  broker.log('warn', `the CONNECT of ${JSON.stringify(clientId)} is refused with ${returnCode}: ${reason}`);
   connection.send({ cmd: 'connack', returnCode, sessionPresent: false });
   connection.close();
 }
