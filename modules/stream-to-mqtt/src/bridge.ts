@@ -1,0 +1,322 @@
+import type {
+  Clock,
+  Component,
+  ComponentHealth,
+  JsonObject,
+  Log,
+  MethodHandler,
+  ModuleContext,
+} from '@iotedge-redis/common';
+import { RedisConnection, redisTarget, systemClock } from '@iotedge-redis/common';
+import type { Shared } from './bridge-metrics.ts';
+import { bridgeMethods } from './bridge-methods.ts';
+import { Rates, streamStatus, summarise } from './bridge-status.ts';
+import type { BridgedStream, Outgoing } from './bridged-stream.ts';
+import { Database } from './database.ts';
+import { Flow, SETTING } from './flow.ts';
+import type { Slot } from './lane.ts';
+import { Lease } from './lease.ts';
+import { Operations } from './operations.ts';
+import type { ReplayResult } from './replay.ts';
+import { replayDeadLetters } from './replay.ts';
+import type { BridgeSettings } from './settings.ts';
+import { databasesOf, instanceSuffix } from './settings.ts';
+import type { Sink } from './sink.ts';
+import { createSink } from './sinks.ts';
+import { optionalBucket } from './token-bucket.ts';
+
+const MODULE = 'stream-to-mqtt';
+
+/** Redis streams → outbox → sink, acknowledged last. */
+export class Bridge implements Component<BridgeSettings> {
+  readonly name = 'bridge';
+  readonly methods: Readonly<Record<string, MethodHandler>>;
+  readonly #settings: BridgeSettings;
+  readonly #context: ModuleContext;
+  readonly #shared: Shared;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #listeners: (() => void)[] = [];
+  readonly #rates = new Map<BridgedStream, Rates>();
+  #databases: readonly Database[] = [];
+  #flow: Flow | undefined;
+  #sink: Sink<Slot<Outgoing>> | undefined;
+  #lease: Lease | undefined;
+  #loops = new AbortController();
+  #leasing: Promise<void> | undefined;
+
+  constructor(settings: BridgeSettings, context: ModuleContext, shared: Shared, clock: Clock = systemClock) {
+    this.#settings = settings;
+    this.#context = context;
+    this.#shared = shared;
+    this.#clock = clock;
+    this.#log = context.log.child('bridge');
+    this.methods = bridgeMethods(this);
+  }
+
+  get settings(): BridgeSettings {
+    return this.#settings;
+  }
+
+  get streams(): readonly BridgedStream[] {
+    return this.#databases.flatMap(({ streams }) => streams);
+  }
+
+  get pauses(): ReadonlyMap<string, string> {
+    return this.#flow?.pauses ?? new Map<string, string>();
+  }
+
+  get inFlight(): number {
+    return this.#flow?.outbox.sent ?? 0;
+  }
+
+  get isConnected(): boolean {
+    return this.#sink?.status.state === 'ready';
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const settings = this.#settings;
+    const suffix = instanceSuffix(MODULE, this.#context.instance);
+    const named = (name: string): string => (suffix === '' ? name : `${name}-${suffix}`);
+    const target = redisTarget(settings);
+    const operations = new Operations({
+      perSecond: settings.redisRateLimit,
+      concurrency: settings.redisPoolSize,
+      retries: settings.redisMaxRetries,
+      retryMs: settings.redisRetryInterval * 1000,
+      clock: this.#clock,
+    });
+    const sink = createSink(settings, {
+      context: this.#context,
+      suffix,
+      clientId: named(settings.mqttClientId),
+      clock: this.#clock,
+    });
+    const flow = this.#createFlow(sink);
+    const databases = databasesOf(settings).map(
+      (db) =>
+        new Database({
+          db,
+          settings,
+          target,
+          commands: new RedisConnection({
+            target: { ...target, db },
+            name: named(MODULE),
+            log: this.#log.child(`db${db}`),
+          }),
+          consumer: named(settings.consumer),
+          instance: this.#context.instance,
+          flow,
+          operations,
+          totals: this.#shared.totals,
+          clock: this.#clock,
+          log: this.#log,
+          isElsewhere: (name, other) => this.#databases.some((each) => each.db !== other && each.has(name)),
+          onStreams: () => this.#reshape(),
+        }),
+    );
+    const opened = await Promise.allSettled(databases.map((database) => database.open(signal)));
+    const failure = opened.find((result) => result.status === 'rejected');
+    if (failure !== undefined) {
+      await Promise.allSettled(databases.map((database) => database.stop(AbortSignal.abort())));
+      throw failure.reason;
+    }
+    this.#databases = databases;
+    this.#flow = flow;
+    this.#sink = sink;
+    this.#shared.working = this;
+    this.#loops = new AbortController();
+    this.#reshape();
+    for (const database of databases) {
+      database.source.commands.onStatus(() => this.#changed());
+      database.run();
+    }
+    if (settings.singleActive) this.#startLease(databases, named(this.#context.instance));
+    if (settings.paused) flow.pause(SETTING, 'the setting paused is true');
+    flow.start();
+    this.#report();
+  }
+
+  async stop(signal: AbortSignal): Promise<void> {
+    if (this.#shared.working === this) delete this.#shared.working;
+    await this.#flow?.drain(signal);
+    this.#loops.abort();
+    await this.#lease?.release();
+    await Promise.allSettled(this.#databases.map((database) => database.stop(signal)));
+    await this.#sink?.stop(signal);
+    await this.#leasing;
+  }
+
+  applyLive(settings: BridgeSettings): void {
+    if (settings.paused) this.#flow?.pause(SETTING, 'the setting paused is true');
+    else this.#flow?.resume(SETTING);
+  }
+
+  onHealthChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  health(): ComponentHealth {
+    const data: JsonObject = {
+      ...this.summary(),
+      sink: this.#sink?.place ?? '',
+      sinkState: this.#sink?.status.state ?? 'connecting',
+    };
+    for (const { source, db } of this.#databases) {
+      const { state, error } = source.commands.status;
+      if (state !== 'ready')
+        return { state: 'down', detail: error?.message ?? `database ${db} is not connected`, data };
+    }
+    const status = this.#sink?.status;
+    if (status?.state !== 'ready')
+      return { state: 'degraded', detail: status?.reason ?? 'not connected to the broker yet', data };
+    const [pause] = this.pauses.values();
+    if (pause !== undefined) return { state: 'degraded', detail: `paused: ${pause}`, data };
+    const { maxBacklog } = this.#settings;
+    const over =
+      maxBacklog > 0
+        ? this.streams.filter(({ figures }) => (figures?.lag ?? 0) + (figures?.pending ?? 0) > maxBacklog)
+        : [];
+    if (over.length > 0)
+      return {
+        state: 'degraded',
+        detail: `the backlog of ${over.length} streams is above ${maxBacklog}`,
+        data,
+      };
+    const odd = this.streams.find(({ problem }) => problem !== undefined);
+    if (odd !== undefined) return { state: 'degraded', detail: `${odd.name}: ${odd.problem ?? ''}`, data };
+    return { state: 'ok', data };
+  }
+
+  pause(): void {
+    this.#flow?.pause('method', 'the method Pause was called');
+  }
+
+  /** Ends the pause of the method and those that wait for a person; the setting stands. */
+  resume(): void {
+    this.#flow?.resume();
+  }
+
+  summary(): JsonObject {
+    const summary = summarise(this.streams, this.#clock.now());
+    const { published, filtered, deadLettered, dropped, trimmed } = this.#shared.totals;
+    const [paused = null] = this.pauses.values();
+    return {
+      ...summary,
+      inFlight: this.inFlight,
+      published,
+      filtered,
+      deadLettered,
+      dropped,
+      trimmed,
+      paused,
+    };
+  }
+
+  /** Figures of these streams as they are now. */
+  async statusOf(streams: readonly BridgedStream[]): Promise<JsonObject[]> {
+    await Promise.allSettled(
+      streams.map(async (stream) =>
+        this.#databases.find(({ db }) => db === stream.db)?.housekeeping.look(stream),
+      ),
+    );
+    const now = this.#clock.now();
+    return streams.map((stream) => {
+      const rates = this.#rates.get(stream) ?? new Rates(now);
+      this.#rates.set(stream, rates);
+      return streamStatus(stream, rates, now);
+    });
+  }
+
+  async replay(name: string, db: number | undefined, limit: number): Promise<ReplayResult | string> {
+    const flow = this.#flow;
+    const database = this.#databases.find((each) => (db === undefined || each.db === db) && each.has(name));
+    const stream = database?.find(name);
+    if (flow === undefined || database === undefined || stream === undefined)
+      return `The stream ${name} is not forwarded`;
+    if (!flow.isReady || flow.pauses.size > 0) return 'Not now: the bridge is not connected, or paused';
+    return replayDeadLetters({
+      database,
+      stream,
+      mode: redisTarget(this.#settings).mode,
+      flow,
+      limit,
+      clock: this.#clock,
+    });
+  }
+
+  #createFlow(sink: Sink<Slot<Outgoing>>): Flow {
+    const settings = this.#settings;
+    const now = (): number => this.#clock.now();
+    const databaseOf = (stream: BridgedStream): Database | undefined =>
+      this.#databases.find(({ db }) => db === stream.db);
+    return new Flow({
+      sink,
+      window: settings.sink === 'mqtt' ? settings.mqttWindow : sink.window,
+      batchSize: settings.batchSize,
+      maxDeliveries: settings.maxDeliveries,
+      messageBucket: optionalBucket(settings.maxMessagesPerSecond, now),
+      byteBucket: optionalBucket(settings.maxBytesPerSecond, now),
+      clock: this.#clock,
+      log: this.#log,
+      done: (entry) => {
+        if (entry.replay !== undefined) entry.replay(true);
+        else if (entry.epoch === entry.source.epoch)
+          databaseOf(entry.source)?.acknowledger.add(entry.source, entry.id);
+      },
+      filtered: (stream, id) => databaseOf(stream)?.acknowledger.add(stream, id),
+      dead: (entry, refusal) => {
+        if (entry.replay !== undefined) entry.replay(false);
+        else databaseOf(entry.source)?.burial.add(entry, refusal);
+      },
+      isActive: () => this.#lease?.isHeld ?? true,
+      onChange: () => {
+        this.#shared.losses += this.#newLosses();
+        this.#changed();
+      },
+    });
+  }
+
+  #countedLosses = 0;
+
+  #newLosses(): number {
+    const losses = this.#flow?.losses ?? 0;
+    const fresh = losses - this.#countedLosses;
+    this.#countedLosses = losses;
+    return fresh;
+  }
+
+  #startLease(databases: readonly Database[], holder: string): void {
+    const [first] = databases;
+    if (first === undefined) return;
+    const lease = new Lease({
+      source: first.source,
+      holder,
+      clock: this.#clock,
+      log: this.#log,
+      onChange: (isHeld) => {
+        for (const database of databases) {
+          for (const { lane } of database.streams) this.#flow?.outbox.dropWaiting(lane);
+          if (isHeld) database.takeOver();
+        }
+        this.#flow?.latch.wake();
+        this.#flow?.pump();
+      },
+    });
+    this.#lease = lease;
+    this.#leasing = lease.run(this.#loops.signal);
+  }
+
+  #reshape(): void {
+    for (const database of this.#databases) database.reshape();
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+    this.#report();
+  }
+
+  #report(): void {
+    if (this.#shared.working === this) this.#context.report('bridge', this.health().data ?? {});
+  }
+}

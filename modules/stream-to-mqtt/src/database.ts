@@ -1,0 +1,261 @@
+import type { Clock, Log, RedisConnection, RedisTarget } from '@iotedge-redis/common';
+import { errorText, sleep } from '@iotedge-redis/common';
+import { Acknowledger } from './acknowledger.ts';
+import type { StreamCounters } from './bridged-stream.ts';
+import { BridgedStream } from './bridged-stream.ts';
+import { Burial } from './burial.ts';
+import { Claims } from './claims.ts';
+import { findStreams } from './discovery.ts';
+import type { Flow } from './flow.ts';
+import { Housekeeping } from './housekeeping.ts';
+import type { Operations } from './operations.ts';
+import { Reader } from './reader.ts';
+import type { BridgeSettings } from './settings.ts';
+import { shapingFor } from './shaping.ts';
+import { streamChooser } from './stream-choice.ts';
+import { StreamSource } from './stream-source.ts';
+import { nameOf } from './text-of.ts';
+import { optionalBucket } from './token-bucket.ts';
+import { isAborted } from './is-aborted.ts';
+
+export interface DatabaseOptions {
+  readonly db: number;
+  readonly settings: BridgeSettings;
+  readonly target: RedisTarget;
+  readonly commands: RedisConnection;
+  readonly consumer: string;
+  readonly instance: string;
+  readonly flow: Flow;
+  readonly operations: Operations;
+  readonly totals: StreamCounters;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The same name is forwarded from another database, too. */
+  readonly isElsewhere: (name: string, db: number) => boolean;
+  readonly onStreams: () => void;
+  readonly random?: () => number;
+}
+
+const ABSENT_RETRY_MS = 1000;
+const MIN_REST_MS = 2000;
+/** One call keeps Redis busy for about a millisecond. */
+const REST_PER_CALL_MS = 100;
+
+/** Everything about one database: which streams it has, and the loops that read, claim, acknowledge and keep house. */
+export class Database {
+  readonly db: number;
+  readonly source: StreamSource;
+  readonly acknowledger: Acknowledger;
+  readonly burial: Burial;
+  readonly housekeeping: Housekeeping;
+  readonly #options: DatabaseOptions;
+  readonly #streams = new Map<string, BridgedStream>();
+  readonly #stopping = new AbortController();
+  #list: readonly BridgedStream[] = [];
+  #loops: Promise<unknown> | undefined;
+
+  constructor(options: DatabaseOptions) {
+    const { settings, operations, clock, log, flow } = options;
+    this.#options = options;
+    this.db = options.db;
+    this.source = new StreamSource({
+      db: options.db,
+      mode: options.target.mode,
+      commands: options.commands,
+      blockMs: settings.readTimeoutMs,
+      group: settings.group,
+      consumer: options.consumer,
+    });
+    const { source } = this;
+    this.acknowledger = new Acknowledger({
+      source,
+      operations,
+      clock,
+      log,
+      onProgress: () => flow.latch.wake(),
+    });
+    this.burial = new Burial(source, {
+      mode: options.target.mode,
+      max: settings.deadLetterMax,
+      operations,
+      clock,
+      log,
+      onTrouble: (why) =>
+        why === undefined
+          ? flow.resume(`deadLetters:${options.db}`)
+          : flow.pause(`deadLetters:${options.db}`, why),
+    });
+    this.housekeeping = new Housekeeping({
+      source,
+      streams: () => this.streams,
+      operations,
+      trims: settings.trim === 'acknowledged',
+      maxBacklog: settings.maxBacklog,
+      dropsOldest: settings.maxBacklogPolicy === 'dropOldest',
+      consumerExpiryMs: settings.consumerExpiryMs,
+      isReading: () => flow.room() > 0,
+      clock,
+      log,
+    });
+    for (const name of new Set(settings.redisStreams)) this.#add(Buffer.from(name), true);
+    this.#list = [...this.#streams.values()];
+  }
+
+  get streams(): readonly BridgedStream[] {
+    return this.#list;
+  }
+
+  has(name: string): boolean {
+    return this.#list.some((stream) => stream.name === name);
+  }
+
+  find(name: string): BridgedStream | undefined {
+    return this.#list.find((stream) => stream.name === name);
+  }
+
+  /** Connects; the loops begin with `run`. */
+  open(signal: AbortSignal): Promise<void> {
+    return this.source.open(signal);
+  }
+
+  run(): void {
+    const { settings, flow, operations, clock, log } = this.#options;
+    const { signal } = this.#stopping;
+    const { source, acknowledger } = this;
+    const streams = (): readonly BridgedStream[] => this.streams;
+    const wantsDeliveries = settings.payloadExtras.includes('deliveryCount');
+    const reader = new Reader({
+      source,
+      streams,
+      flow,
+      acknowledger,
+      operations,
+      batchSize: settings.batchSize,
+      blockMs: settings.readTimeoutMs,
+      groupStart: settings.groupStart,
+      wantsDeliveries,
+      takesOver: settings.singleActive,
+      clock,
+      log,
+    });
+    const claims = new Claims({
+      source,
+      streams,
+      flow,
+      operations,
+      minIdleMs: settings.claimIdleMs,
+      wantsDeliveries,
+      clock,
+      log,
+    });
+    this.#loops = Promise.all([
+      reader.run(signal),
+      claims.run(signal),
+      this.#every(settings.housekeepingIntervalMs, () => this.housekeeping.round(signal)),
+      this.#every(ABSENT_RETRY_MS, () => {
+        for (const stream of this.#list) if (stream.phase === 'absent') stream.phase = 'group';
+        return Promise.resolve();
+      }),
+      ...(settings.autoDiscovery ? [this.#discoverAlways(signal)] : []),
+    ]);
+  }
+
+  /** All pending entries of the group are to be taken over, in the order of ids: this instance became the active one. */
+  takeOver(): void {
+    for (const stream of this.#list)
+      if (stream.phase !== 'absent' && stream.phase !== 'group') stream.phase = 'takeover';
+  }
+
+  /** The stream's topic depends on whether its name exists elsewhere. */
+  reshape(): void {
+    for (const stream of this.#list) stream.shaping = this.#shaping(stream.key, stream.name);
+  }
+
+  async stop(signal: AbortSignal): Promise<void> {
+    this.#stopping.abort();
+    await this.burial.drain(signal);
+    await this.acknowledger.drain();
+    this.acknowledger.stop();
+    await this.burial.stop();
+    await this.source.close(signal);
+    await this.#loops;
+  }
+
+  async #discoverAlways(signal: AbortSignal): Promise<void> {
+    const { settings, clock, log, random = Math.random } = this.#options;
+    for (;;) {
+      let calls = 0;
+      try {
+        calls = await this.#discover(signal);
+      } catch (error) {
+        if (isAborted(signal)) return;
+        log.debug('looking for streams is to be repeated', { db: this.db, error: errorText(error) });
+      }
+      // A small database is searched often, a large one as rarely as the setting allows.
+      const restMs = Math.max(MIN_REST_MS, calls * REST_PER_CALL_MS);
+      // Jitter keeps a fleet that started together from scanning together.
+      const waitMs = Math.min(settings.discoveryIntervalMs, restMs) * (0.9 + 0.2 * random());
+      await sleep(waitMs, signal, clock).catch(() => undefined);
+      if (isAborted(signal)) return;
+    }
+  }
+
+  async #discover(signal: AbortSignal): Promise<number> {
+    const { settings, operations } = this.#options;
+    const pattern = settings.include.length === 1 ? settings.include[0] : undefined;
+    const isWanted = streamChooser(settings.include, settings.exclude);
+    const { keys, calls } = await findStreams(this.source, { isWanted, pattern, operations, signal });
+    const found = new Set(keys.map((key) => key.toString('latin1')));
+    let isChanged = false;
+    for (const key of keys) {
+      if (this.#streams.has(key.toString('latin1'))) continue;
+      this.#add(key, false);
+      isChanged = true;
+    }
+    for (const [id, stream] of this.#streams) {
+      if (found.has(id) || stream.isExplicit || !stream.isQuiet) continue;
+      if (await this.source.exists(stream.key)) continue;
+      this.#streams.delete(id);
+      this.#options.flow.outbox.removeLane(stream.lane);
+      isChanged = true;
+    }
+    if (!isChanged) return calls;
+    this.#list = [...this.#streams.values()];
+    this.#options.onStreams();
+    this.#options.flow.latch.wake();
+    return calls;
+  }
+
+  #add(key: Buffer, isExplicit: boolean): void {
+    const { settings, flow, clock, totals } = this.#options;
+    const name = nameOf(key);
+    const now = (): number => clock.now();
+    const stream = new BridgedStream({
+      db: this.db,
+      key,
+      name,
+      isExplicit,
+      lane: flow.outbox.lane(name),
+      shaping: this.#shaping(key, name),
+      messageBucket: optionalBucket(settings.maxTopicMessagesPerSecond, now),
+      byteBucket: optionalBucket(settings.maxTopicBytesPerSecond, now),
+      totals,
+    });
+    this.#streams.set(key.toString('latin1'), stream);
+  }
+
+  #shaping(key: Buffer, name: string): ReturnType<typeof shapingFor> {
+    const { settings, instance, isElsewhere } = this.#options;
+    const withDb =
+      settings.mqttTopicDb === 'always' || (settings.mqttTopicDb === 'auto' && isElsewhere(name, this.db));
+    return shapingFor(settings, { db: this.db, key, name, instance, withDb });
+  }
+
+  async #every(ms: number, work: () => Promise<void>): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await sleep(ms, signal, this.#options.clock).catch(() => undefined);
+      if (!isAborted(signal)) await work();
+    }
+  }
+}

@@ -1,0 +1,4 @@
+import { runModule } from '@iotedge-redis/common';
+import { streamToMqtt } from './module.ts';
+
+await runModule(streamToMqtt);
