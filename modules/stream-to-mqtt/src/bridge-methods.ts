@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue, MethodHandler, MethodReply } from '@iotedge-redis/common';
-import type { Bridge } from './bridge.ts';
+import type { BridgeView } from './bridge-view.ts';
 
 const PAGE = 100;
 const MAX_REPLAY = 1000;
@@ -13,7 +13,7 @@ function objectOf(payload: JsonValue): JsonObject {
 }
 
 /** The direct methods of the bridge, besides `Health`. */
-export function bridgeMethods(bridge: Bridge): Readonly<Record<string, MethodHandler>> {
+export function bridgeMethods(bridge: BridgeView): Readonly<Record<string, MethodHandler>> {
   return {
     async BridgeStatus({ payload }) {
       const { stream, continuation, limit } = objectOf(payload);

@@ -1,5 +1,5 @@
 import type { Metrics } from '@iotedge-redis/common';
-import type { Bridge } from './bridge.ts';
+import type { BridgeView } from './bridge-view.ts';
 import { oldestUnacked } from './bridge-status.ts';
 import type { StreamCounters } from './bridged-stream.ts';
 import { noCounts } from './bridged-stream.ts';
@@ -24,7 +24,7 @@ const HELP: Readonly<Record<keyof StreamCounters, readonly [string, string]>> = 
 export interface Shared {
   readonly totals: StreamCounters;
   losses: number;
-  working?: Bridge;
+  working?: BridgeView;
 }
 
 /** Counting costs nothing where it happens: the instruments are brought up to date when they are read. */
@@ -57,7 +57,7 @@ export function registerMetrics(metrics: Metrics, shared: Shared, now: () => num
   const perStream = (
     name: string,
     help: string,
-    read: (stream: Bridge['streams'][number]) => number | null,
+    read: (stream: BridgeView['streams'][number]) => number | null,
   ): void => {
     metrics.gauge(name, help, ['stream', 'db'], (gauge) => {
       for (const stream of shared.working?.streams ?? []) {

@@ -9,6 +9,7 @@ import type {
 } from '@iotedge-redis/common';
 import { RedisConnection, redisTarget, systemClock } from '@iotedge-redis/common';
 import type { Shared } from './bridge-metrics.ts';
+import type { BridgeView } from './bridge-view.ts';
 import { bridgeMethods } from './bridge-methods.ts';
 import { Rates, streamStatus, summarise } from './bridge-status.ts';
 import type { BridgedStream, Outgoing } from './bridged-stream.ts';
@@ -28,7 +29,7 @@ import { optionalBucket } from './token-bucket.ts';
 const MODULE = 'stream-to-mqtt';
 
 /** Redis streams → outbox → sink, acknowledged last. */
-export class Bridge implements Component<BridgeSettings> {
+export class Bridge implements Component<BridgeSettings>, BridgeView {
   readonly name = 'bridge';
   readonly methods: Readonly<Record<string, MethodHandler>>;
   readonly #settings: BridgeSettings;
