@@ -24,6 +24,15 @@ export class MethodRouter implements Methods {
     const handler = this.#handlers.get(call.moduleId);
     if (handler !== undefined) return invokeHandler(handler, call);
     if (this.#identities.get(call.moduleId) === undefined) return { kind: 'notFound' };
+    return this.#invokeLinked(call);
+  }
+
+  /** A call from another module: edgeHub does not tell an unknown module from one that is away, it waits for both. */
+  invokeFromModule(call: MethodCall): Promise<MethodOutcome> {
+    return this.#invokeLinked(call);
+  }
+
+  async #invokeLinked(call: MethodCall): Promise<MethodOutcome> {
     const link = this.#link();
     if (link !== undefined) return link.invoke(call);
     await delay(call.connectTimeoutMs);

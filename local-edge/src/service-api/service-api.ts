@@ -37,6 +37,11 @@ export interface ServiceApi {
   stop(): Promise<void>;
 }
 
+interface Listening {
+  readonly servers: readonly Server[];
+  readonly port: number;
+}
+
 function listen(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -70,9 +75,29 @@ function serverOf(options: ServiceApiOptions, dispatcher: ServiceDispatcher): Se
   return server;
 }
 
+/**
+ * Listens on one port of the IPv4 loopback and of the IPv6 one, since clients differ in which of them `localhost` is. A port that
+ * somebody else has on one of the two is taken; a machine without IPv6 has one server.
+ */
+async function listenOnLoopback(create: () => Server, port: number, host: string): Promise<Listening> {
+  const first = create();
+  const actual = await listen(first, port, host);
+  if (host !== '127.0.0.1') return { servers: [first], port: actual };
+  const second = create();
+  try {
+    await listen(second, actual, '::1');
+  } catch (error) {
+    if (errorCode(error) !== 'EADDRINUSE') return { servers: [first], port: actual };
+    await close(first);
+    throw error;
+  }
+  return { servers: [first, second], port: actual };
+}
+
 /** The REST side of IoT Hub on loopback, for unmodified service clients. */
 export function createServiceApi(options: ServiceApiOptions): ServiceApi {
   const dispatcher = createDispatcher(options);
+  const create = (): Server => serverOf(options, dispatcher);
   const servers: Server[] = [];
   let port = 0;
   return {
@@ -81,25 +106,25 @@ export function createServiceApi(options: ServiceApiOptions): ServiceApi {
     },
     async start() {
       if (servers.length > 0) throw new EdgeError('INTERNAL', 'the service API is started already');
-      const server = serverOf(options, dispatcher);
-      servers.push(server);
+      let listening: Listening;
       try {
-        port = await listen(server, options.port, options.host);
+        listening = await listenOnLoopback(create, options.port, options.host);
       } catch (error) {
         if (errorCode(error) !== 'EADDRINUSE') throw error;
-        port = await listen(server, 0, options.host);
-        options.log?.('warn', `service API: port ${options.port} is in use, listening on ${port} instead`);
+        listening = await listenOnLoopback(create, 0, options.host);
+        const instead = `listening on ${listening.port} instead`;
+        options.log?.('warn', `service API: port ${options.port} is in use, ${instead}`);
       }
+      servers.push(...listening.servers);
+      port = listening.port;
     },
     async listenAlso(also) {
-      const server = serverOf(options, dispatcher);
       try {
-        await listen(server, also, options.host);
+        servers.push(...(await listenOnLoopback(create, also, options.host)).servers);
       } catch (error) {
         if (['EADDRINUSE', 'EACCES', 'EPERM'].includes(errorCode(error))) return false;
         throw error;
       }
-      servers.push(server);
       return true;
     },
     async stop() {

@@ -1,5 +1,5 @@
 import pino from 'pino';
-import { SuiteError } from './errors.ts';
+import { errorText, SuiteError } from './errors.ts';
 import { isSecretName, REDACTED, redactText } from './redact.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
@@ -33,6 +33,8 @@ const SEVERITY: Readonly<Record<LogLevel, readonly [number, string]>> = {
 };
 
 const MAX_TEXT = 4096;
+/** Docker's log drivers cut a longer line in two, and the second half would be a record of its own. */
+const MAX_LINE_BYTES = 15 * 1024;
 const MAX_DEPTH = 6;
 
 function clean(value: unknown, name: string, depth: number): unknown {
@@ -49,9 +51,7 @@ function clean(value: unknown, name: string, depth: number): unknown {
       {
         message: value.message,
         ...('code' in value ? { code: value.code } : {}),
-        ...(value.cause === undefined
-          ? {}
-          : { cause: value.cause instanceof Error ? value.cause.message : String(value.cause) }),
+        ...(value.cause === undefined ? {} : { cause: errorText(value.cause) }),
       },
       name,
       depth,
@@ -89,18 +89,27 @@ function format(json: string): string {
     Object.keys(fields).length > 0
       ? ` ${JSON.stringify(fields).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')}`
       : '';
-  return `<${severity}> ${stamp} [${tag}] ${line.msg}${tail}\n`;
+  return `${fit(`<${severity}> ${stamp} [${tag}] ${line.msg}${tail}`)}\n`;
+}
+
+function fit(line: string): string {
+  // A character of a string takes three bytes at most.
+  if (line.length * 3 <= MAX_LINE_BYTES || Buffer.byteLength(line) <= MAX_LINE_BYTES) return line;
+  const kept = Buffer.from(line).subarray(0, MAX_LINE_BYTES).toString();
+  return `${kept.replace(/\uFFFD+$/, '')}…`;
 }
 
 export interface LogOptions {
   readonly level?: LogLevel;
-  /** Where lines go; the default is the standard output, written at once so that a crash loses none. */
+  /** Instead of a file descriptor. */
   readonly write?: (line: string) => void;
+  /** 1 (the default) or 2; written at once, so that a crash loses no line. */
+  readonly descriptor?: 1 | 2;
   readonly now?: () => number;
 }
 
-export function createLog({ level = 'info', write, now = Date.now }: LogOptions = {}): Log {
-  const sink = write ?? stdoutWriter();
+export function createLog({ level = 'info', write, descriptor = 1, now = Date.now }: LogOptions = {}): Log {
+  const sink = write ?? descriptorWriter(descriptor);
   const root = pino(
     {
       level,
@@ -143,8 +152,8 @@ function parseLevel(given: string): LogLevel {
   return found;
 }
 
-function stdoutWriter(): (line: string) => void {
-  const stream = pino.destination({ fd: 1, sync: true });
+function descriptorWriter(fd: number): (line: string) => void {
+  const stream = pino.destination({ fd, sync: true });
   // A reader of our output that went away must not end the module.
   stream.on('error', () => undefined);
   return (line) => void stream.write(line);

@@ -43,6 +43,13 @@ export interface ModuleDefinition<F extends Fields> {
   build(context: ModuleContext): readonly Part<SettingsOf<F>>[];
   /** Long operations as commands of the module's own program: JSON on stdout, the number is the exit code. */
   readonly commands?: Readonly<
-    Record<string, (context: ModuleContext, settings: SettingsOf<F>, signal: AbortSignal) => Promise<{ exitCode: number; result: JsonObject }>>
+    Record<
+      string,
+      (
+        context: ModuleContext,
+        settings: SettingsOf<F>,
+        signal: AbortSignal,
+      ) => Promise<{ exitCode: number; result: JsonObject }>
+    >
   >;
 }

@@ -106,6 +106,11 @@ const LIBRARY_CLASSES: Readonly<Record<string, Meaning>> = {
   AbortError: later('REDIS_UNAVAILABLE', 'the connection was lost'),
 };
 
+/** True when the library refused the command before it wrote a byte of it to a socket. */
+export function isUnsent(error: unknown): boolean {
+  return error instanceof Error && /^(Stream isn't writeable|Cluster isn't ready)/.test(error.message);
+}
+
 /** The protocol-level code of a Redis error reply (`WRONGTYPE`, `ERR` …), or undefined for anything else. */
 export function replyWord(error: unknown): string | undefined {
   if (!(error instanceof Error) || error.name !== 'ReplyError') return undefined;
@@ -144,13 +149,13 @@ function meaningOf(error: unknown): Meaning {
 
 function otherReply(word: string, text: string): Meaning {
   // These come under the catch-all word ERR, so only their fixed beginnings tell them apart.
-  if (/^ERR max number of clients/.test(text))
+  if (text.startsWith('ERR max number of clients'))
     return later('REDIS_UNAVAILABLE', 'Redis has no free connection (maxclients)');
   if (/^ERR (DB index|invalid DB)/i.test(text))
     return never('DATA_INVALID', 'this Redis has no database of that number (setting databases)');
   if (/^ERR (invalid password|Client sent AUTH)/.test(text))
     return never('REDIS_AUTH', 'Redis refuses the password; check REDIS_PASSWORD');
-  if (/^ERR (This instance has cluster support disabled)/.test(text)) {
+  if (text.startsWith('ERR This instance has cluster support disabled')) {
     return never('REDIS_ERROR', 'this Redis is no cluster; set REDIS_MODE to standalone');
   }
   const missing = /^ERR unknown (?:sub)?command/i.test(text)

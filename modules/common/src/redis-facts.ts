@@ -8,7 +8,8 @@ export interface RedisFacts {
   readonly isAofEnabled?: boolean;
 }
 
-export interface RedisInfo extends RedisFacts {
+export interface RedisInfo {
+  readonly facts: RedisFacts;
   readonly isLoading: boolean;
   readonly loadingPercent?: string;
 }
@@ -27,14 +28,16 @@ export function parseInfo(text: string): RedisInfo {
   const aof = fields.get('aof_enabled');
   const percent = fields.get('loading_loaded_perc');
   return {
-    product: valkey === undefined ? 'redis' : 'valkey',
-    ...(version === undefined ? {} : { version }),
-    ...(role === undefined ? {} : { role }),
-    ...(policy === undefined ? {} : { evictionPolicy: policy }),
-    ...(aof === undefined ? {} : { isAofEnabled: aof === '1' }),
-    ...(percent === undefined ? {} : { loadingPercent: percent }),
+    facts: {
+      product: valkey === undefined ? 'redis' : 'valkey',
+      ...(version === undefined ? {} : { version }),
+      ...(role === undefined ? {} : { role }),
+      ...(policy === undefined ? {} : { evictionPolicy: policy }),
+      ...(aof === undefined ? {} : { isAofEnabled: aof === '1' }),
+    },
     // async_loading answers commands from the old data set, so only this one keeps callers out.
     isLoading: fields.get('loading') === '1',
+    ...(percent === undefined ? {} : { loadingPercent: percent }),
   };
 }
 

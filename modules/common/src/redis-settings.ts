@@ -99,7 +99,7 @@ export const redisFields = {
 export type RedisSettings = SettingsOf<typeof redisFields>;
 
 /** All names in `redisFields`: the `uses` of a part that holds a Redis connection. */
-export const redisFieldNames = Object.keys(redisFields) as (keyof RedisSettings & string)[];
+export const redisFieldNames = Object.keys(redisFields) as (keyof RedisSettings)[];
 
 export interface RedisPlace {
   readonly host: string;
@@ -139,10 +139,8 @@ export function missingRedis(settings: RedisSettings): string | undefined {
 }
 
 /** Mistakes that only several Redis settings together make. */
-export function checkRedis(
-  settings: RedisSettings,
-): { name: keyof RedisSettings & string; problem: string }[] {
-  const mistakes: { name: keyof RedisSettings & string; problem: string }[] = [];
+export function checkRedis(settings: RedisSettings): { name: keyof RedisSettings; problem: string }[] {
+  const mistakes: { name: keyof RedisSettings; problem: string }[] = [];
   const sentinel = settings.redisMode === 'sentinel';
   if (sentinel && settings.redisSentinels.length === 0) {
     mistakes.push({
@@ -225,8 +223,8 @@ function tlsOf(settings: RedisSettings): RedisTls {
   };
 }
 
-function optional<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [name]: value } as { [P in K]: V });
+function optional<K extends string, V>(name: K, value: V | undefined): Partial<Record<K, V>> {
+  return value === undefined ? {} : ({ [name]: value } as Record<K, V>);
 }
 
 /** The options of `tls.connect`; the files are read at each connect, so that renewed certificates are used without a restart. */

@@ -2,8 +2,8 @@ import type { Clock } from './clock.ts';
 import { sleep, systemClock } from './clock.ts';
 import { SuiteError } from './errors.ts';
 
-/** Milliseconds to wait after the given number of failures in a row (1, 2, 3 …). */
-export type Schedule = (failures: number) => number;
+/** Milliseconds to wait after the given number of failures in a row (1, 2, 3 …), the last of which is `error`. */
+export type Schedule = (failures: number, error?: unknown) => number;
 
 export interface Backoff {
   readonly firstMs: number;
@@ -37,13 +37,13 @@ export async function retry<T>(
 ): Promise<T> {
   const { signal, schedule, clock = systemClock, onFailure, isRetryable = () => true } = options;
   for (let failures = 1; ; failures += 1) {
-    if (signal.aborted) throw new SuiteError('STOPPED', 'retrying: stopped');
+    if (isAborted(signal)) throw new SuiteError('STOPPED', 'retrying: stopped');
     try {
       return await attempt(signal);
     } catch (error) {
-      if (signal.aborted) throw new SuiteError('STOPPED', 'retrying: stopped', { cause: error });
+      if (isAborted(signal)) throw new SuiteError('STOPPED', 'retrying: stopped', { cause: error });
       if (!isRetryable(error)) throw error;
-      const waitMs = schedule(failures);
+      const waitMs = schedule(failures, error);
       onFailure?.(error, failures, waitMs);
       await sleep(waitMs, signal, clock);
     }
@@ -77,4 +77,9 @@ export function deadline<T>(
     if (signal?.aborted) stopped();
     else signal?.addEventListener('abort', stopped, { once: true });
   });
+}
+
+/** A call, so that the compiler does not take the answer for settled across an await. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }

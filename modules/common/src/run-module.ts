@@ -1,10 +1,140 @@
-import { SuiteError } from './errors.ts';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { parseCommandLine } from './command-line.ts';
+import { ConfigError, errorText } from './errors.ts';
+import type { Log } from './log.ts';
+import { createLog } from './log.ts';
 import type { ModuleDefinition } from './module.ts';
+import type { ProcessFacts } from './process-metrics.ts';
+import { runCommand } from './run-command.ts';
 import type { Fields } from './settings.ts';
+import { allFields } from './settings-common.ts';
+import { parseConfigFile } from './settings-file.ts';
+import type { Sources } from './settings-parse.ts';
+import { settingsHelp } from './settings-table.ts';
+import type { RunningModule } from './start-module.ts';
+import { startModule } from './start-module.ts';
 
-/** Runs a module until it is told to stop: the one call of a module's `main.ts`. */
-export function runModule<F extends Fields>(definition: ModuleDefinition<F>): Promise<void> {
-  return Promise.reject(
-    new SuiteError('INTERNAL', `starting ${definition.name}: the runner is not there yet`),
-  );
+const STANDARD_OUTPUT = 1;
+const STANDARD_ERROR = 2;
+/** Part of the stop time in which work may end by itself; the rest is for what has to be cut off. */
+const DRAIN_SHARE = 0.75;
+
+/** Runs a module until it is told to stop: the one call of a module's `main.ts`. It ends the process. */
+export async function runModule<F extends Fields>(definition: ModuleDefinition<F>): Promise<void> {
+  const commands = Object.keys(definition.commands ?? {});
+  let log = createLog();
+  try {
+    const line = parseCommandLine(process.argv.slice(2), commands);
+    if (line.action !== 'run') {
+      process.stdout.write(
+        line.action === 'version' ? `${definition.version}\n` : help(definition, commands),
+      );
+      return;
+    }
+    // The standard output of a command is its result.
+    log = createLog({ descriptor: line.command === undefined ? STANDARD_OUTPUT : STANDARD_ERROR });
+    endOnAccidents(log);
+    const sources: Omit<Sources, 'desired'> = {
+      environment: process.env,
+      commandLine: line.settings,
+      file: line.configFile === undefined ? undefined : readConfigFile(line.configFile),
+      readSecret: (path) => readFileSync(path, 'utf8'),
+    };
+    if (line.command === undefined) {
+      const running = await startModule(definition, { sources, log, hostName: hostname(), processFacts });
+      endOnSignals(running, log);
+      return;
+    }
+    const stop = new AbortController();
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
+    const { exitCode, result } = await runCommand(definition, line.command, {
+      sources,
+      log,
+      signal: stop.signal,
+    });
+    process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(exitCode));
+  } catch (error) {
+    tellFatal(error, log);
+    process.exit(1);
+  }
+}
+
+function readConfigFile(path: string): ReturnType<typeof parseConfigFile> {
+  let content: string;
+  try {
+    content = readFileSync(path, 'utf8');
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+    const problem = `expected the path of a file that can be read${why}: ${path}`;
+    throw new ConfigError([{ origin: 'command line', name: '--config-file', problem }]);
+  }
+  return parseConfigFile(content, path);
+}
+
+function tellFatal(error: unknown, log: Log): void {
+  if (error instanceof ConfigError) {
+    for (const { origin, name, problem } of error.mistakes)
+      log.error(`setting ${name}: ${problem}`, { from: origin });
+    log.fatal('the module cannot start with these settings', { mistakes: error.mistakes.length });
+    return;
+  }
+  const stack = error instanceof Error ? error.stack : undefined;
+  log.fatal('the module ends', { error: errorText(error), ...(stack === undefined ? {} : { stack }) });
+}
+
+/** What nobody caught leaves the process in a state that nobody knows: edgeAgent or Docker starts it again. */
+function endOnAccidents(log: Log): void {
+  const end = (error: unknown): void => {
+    tellFatal(error, log);
+    process.exit(1);
+  };
+  process.on('uncaughtException', end);
+  process.on('unhandledRejection', end);
+}
+
+function endOnSignals(running: RunningModule, log: Log): void {
+  const hurry = new AbortController();
+  let isStopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (isStopping) {
+      log.warn('told to stop again: now', { signal });
+      hurry.abort();
+      process.exit(1);
+    }
+    isStopping = true;
+    setTimeout(() => hurry.abort(), running.stopDeadlineMs * DRAIN_SHARE).unref();
+    setTimeout(() => {
+      log.error('the module did not stop in time', { deadlineMs: running.stopDeadlineMs });
+      process.exit(1);
+    }, running.stopDeadlineMs).unref();
+    void running.stop(hurry.signal).then((isClean) => {
+      log.info('module stopped', { signal });
+      process.exit(isClean ? 0 : 1);
+    });
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+function processFacts(): ProcessFacts {
+  const { user, system } = process.cpuUsage();
+  return {
+    residentBytes: process.memoryUsage.rss(),
+    cpuSeconds: (user + system) / 1e6,
+    startTimeSeconds: Date.now() / 1000 - process.uptime(),
+  };
+}
+
+function help<F extends Fields>(definition: ModuleDefinition<F>, commands: readonly string[]): string {
+  const usage = commands.length > 0 ? ` [${commands.join(' | ')}]` : '';
+  return `${definition.name} ${definition.version}
+
+Usage: node main.js${usage} [--config-file FILE] [--log-level LEVEL] [--help] [--version]
+
+Settings, by environment variable, by config file (NAME=VALUE lines or a JSON object) and, where a twin name
+is given, by desired property; the later one wins:
+
+${settingsHelp(allFields(definition))}
+`;
 }

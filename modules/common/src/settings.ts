@@ -210,9 +210,9 @@ export function list(
     fromText,
     fromJson(value) {
       if (typeof value === 'string') return fromText(value);
-      const texts = Array.isArray(value) ? value.filter((item) => typeof item === 'string') : undefined;
-      if (!texts || texts.length !== (value as JsonValue[]).length)
-        throw new FieldProblem('expected an array of texts');
+      const items = Array.isArray(value) ? value : [null];
+      const texts = items.filter((item) => typeof item === 'string');
+      if (texts.length !== items.length) throw new FieldProblem('expected an array of texts');
       return texts;
     },
   });

@@ -1,0 +1,243 @@
+import type { ModuleState, ModuleStatus } from '../control/control-api.ts';
+import type { EdgeLog } from '../edge-log.ts';
+import { EdgeError } from '../errors.ts';
+import type { NetworkTable } from '../net/net-table.ts';
+import type { DesiredModule } from './desired-modules.ts';
+import { describeAge } from './describe-age.ts';
+import { HealthWatch } from './health-check.ts';
+import type { ForeignServer, LaunchPlan } from './launch-plan.ts';
+import type { ModuleLog } from './module-log.ts';
+import { startProcess } from './module-process.ts';
+import type { ModuleProcess } from './module-process.ts';
+import type { ProcessRecords } from './process-records.ts';
+import { judge } from './restart-policy.ts';
+import type { RestartTimes, Trouble } from './restart-policy.ts';
+
+export interface SupervisorOptions {
+  readonly plan: (module: DesiredModule) => Promise<LaunchPlan | ForeignServer>;
+  readonly table: NetworkTable;
+  readonly records: ProcessRecords;
+  readonly output: ModuleLog;
+  readonly log: EdgeLog;
+  readonly times: RestartTimes;
+  readonly changed: () => void;
+}
+
+/** What is reported of a module beside its status. */
+export interface ModuleTimes {
+  readonly lastStart: Date | null;
+  readonly lastExit: Date | null;
+  readonly lastRestart: Date | null;
+}
+
+/** Keeps one module as it is wanted: starts, watches, restarts by its policy, stops. Operations run one after another. */
+export class ModuleSupervisor {
+  readonly #options: SupervisorOptions;
+  #module: DesiredModule;
+  #state: ModuleState = 'stopped';
+  #reason = 'never started';
+  #process: ModuleProcess | null = null;
+  #foreign = false;
+  #health: HealthWatch | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #nextStart: number | null = null;
+  #restartCount = 0;
+  #exitCode: number | null = null;
+  #times: { lastStart: Date | null; lastExit: Date | null; lastRestart: Date | null } = {
+    lastStart: null,
+    lastExit: null,
+    lastRestart: null,
+  };
+  #queue: Promise<void> = Promise.resolve();
+
+  constructor(module: DesiredModule, options: SupervisorOptions) {
+    this.#module = module;
+    this.#options = options;
+    options.table.addName(module.name);
+  }
+
+  get module(): DesiredModule {
+    return this.#module;
+  }
+
+  get times(): ModuleTimes {
+    return this.#times;
+  }
+
+  status(): ModuleStatus {
+    this.#settle();
+    return {
+      name: this.#module.name,
+      status: this.#state,
+      description: this.#describe(),
+      image: this.#module.image,
+      restartCount: this.#restartCount,
+      exitCode: this.#exitCode,
+      startedAt: this.#times.lastStart?.toISOString() ?? null,
+      pid: this.#process?.pid ?? null,
+    };
+  }
+
+  /** Takes a definition that differs in its status only. */
+  redefine(module: DesiredModule): void {
+    this.#module = module;
+  }
+
+  /** Attempts a start, unless it runs. Never rejects: what went wrong is in the status. */
+  start(): Promise<void> {
+    return this.#enqueue(() => this.#start());
+  }
+
+  stop(): Promise<void> {
+    return this.#enqueue(() => this.#stop('stopped'));
+  }
+
+  async restart(): Promise<void> {
+    if (this.#module.status === 'stopped') {
+      throw new EdgeError(
+        'REFUSED',
+        `${this.#module.name} is stopped by its desired status; set status to "running".`,
+      );
+    }
+    await this.#enqueue(async () => {
+      await this.#stop('restarting');
+      await this.#start();
+    });
+    if (this.#state !== 'running') {
+      throw new EdgeError('NOT_RUNNING', `${this.#module.name} does not run: ${this.#reason}`);
+    }
+  }
+
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    this.#queue = this.#queue.then(work);
+    return this.#queue;
+  }
+
+  async #start(): Promise<void> {
+    if (this.#process !== null || this.#foreign) return;
+    this.#unschedule();
+    const { name } = this.#module;
+    try {
+      const plan = await this.#options.plan(this.#module);
+      for (const note of plan.notes) this.#options.log('info', `${name}: ${note}`);
+      if ('address' in plan) {
+        this.#foreign = true;
+        this.#enter('running', `not a process: ${plan.address} serves it`);
+        return;
+      }
+      const process = await startProcess(plan, this.#options.output);
+      this.#process = process;
+      this.#options.records.add(name, process.pid);
+      this.#times.lastStart = new Date();
+      if (plan.healthcheck !== null) this.#health = this.#watch(plan.healthcheck, plan.cwd);
+      void process.ended.then((code) => this.#ended(process, plan, code));
+      this.#options.log('info', `${name}: started`, { pid: process.pid });
+      this.#enter('running', '');
+    } catch (error) {
+      this.#times.lastStart ??= null;
+      this.#refused(error);
+    }
+  }
+
+  #refused(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#options.log('error', `${this.#module.name}: cannot be started: ${reason}`);
+    this.#options.output.write('stderr', `local edge: ${reason}\n`);
+    if (error instanceof EdgeError && error.code === 'NOT_EMULATED') this.#enter('failed', reason);
+    else this.#afterTrouble({ kind: 'exit', exitCode: 127 }, reason);
+  }
+
+  async #stop(reason: string): Promise<void> {
+    this.#unschedule();
+    this.#health?.stop();
+    this.#health = null;
+    const process = this.#process;
+    this.#foreign = false;
+    if (process !== null) {
+      this.#process = null;
+      await process.stop();
+      const code = await process.ended;
+      this.#finish(code);
+      this.#options.log('info', `${this.#module.name}: stopped`, { exitCode: code });
+    }
+    this.#enter('stopped', reason);
+  }
+
+  #ended(process: ModuleProcess, plan: LaunchPlan, exitCode: number): void {
+    if (plan.registersPorts) this.#options.table.clear(this.#module.name, false);
+    if (this.#process !== process) return;
+    this.#settle();
+    this.#process = null;
+    this.#health?.stop();
+    this.#health = null;
+    this.#finish(exitCode);
+    this.#options.log(exitCode === 0 ? 'info' : 'warn', `${this.#module.name}: exited with code ${exitCode}`);
+    this.#afterTrouble({ kind: 'exit', exitCode }, `exited with code ${exitCode}`);
+  }
+
+  #finish(exitCode: number): void {
+    this.#options.records.remove(this.#module.name);
+    this.#exitCode = exitCode;
+    this.#times.lastExit = new Date();
+  }
+
+  #watch(check: ConstructorParameters<typeof HealthWatch>[0], cwd: string): HealthWatch {
+    return new HealthWatch(check, cwd, (healthy, output) => {
+      if (healthy && this.#state === 'unhealthy') this.#enter('running', '');
+      if (healthy || this.#state !== 'running') return;
+      this.#options.log('warn', `${this.#module.name}: its health check fails`, { output });
+      this.#afterTrouble({ kind: 'unhealthy' }, 'its health check fails');
+    });
+  }
+
+  #afterTrouble(trouble: Trouble, reason: string): void {
+    const verdict = judge(trouble, this.#module.restartPolicy, this.#restartCount, this.#options.times);
+    if (verdict.restartAfterMs !== null) {
+      // Counted from the last exit, so that a module which never ended and is unhealthy restarts at once.
+      const since = this.#times.lastExit?.getTime() ?? (trouble.kind === 'unhealthy' ? 0 : Date.now());
+      const wait = Math.max(0, since + verdict.restartAfterMs - Date.now());
+      this.#nextStart = Date.now() + wait;
+      this.#timer = setTimeout(() => void this.#enqueue(() => this.#again(verdict.counts)), wait);
+    }
+    this.#enter(verdict.status, reason);
+  }
+
+  async #again(counts: boolean): Promise<void> {
+    if (this.#timer === null) return;
+    await this.#stop('restarting');
+    if (counts) {
+      this.#restartCount++;
+      this.#times.lastRestart = new Date();
+    }
+    await this.#start();
+  }
+
+  #unschedule(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#nextStart = null;
+  }
+
+  /** A module that has run for long enough is forgiven its restarts. */
+  #settle(): void {
+    const since = this.#times.lastStart;
+    if (this.#process === null || since === null || this.#state !== 'running') return;
+    if (Date.now() - since.getTime() > this.#options.times.settledAfterMs) this.#restartCount = 0;
+  }
+
+  #enter(state: ModuleState, reason: string): void {
+    this.#state = state;
+    this.#reason = reason;
+    this.#options.changed();
+  }
+
+  #describe(): string {
+    const since = this.#times.lastStart;
+    if (this.#state === 'running' && this.#process !== null && since !== null) {
+      return `Up ${describeAge(Date.now() - since.getTime())}`;
+    }
+    if (this.#nextStart === null) return this.#reason;
+    const seconds = Math.max(0, Math.ceil((this.#nextStart - Date.now()) / 1000));
+    return `${this.#reason}, next start in ${seconds} s`;
+  }
+}

@@ -1,0 +1,33 @@
+import type { Args, Flag } from './args.ts';
+import type { CliIo } from './cli-io.ts';
+import type { ControlClient } from './control-client.ts';
+import type { ServiceClient } from './service-client.ts';
+import type { HubFile } from './state.ts';
+
+/** What a verb works with; the clients are made when they are asked for. */
+export interface VerbContext {
+  readonly io: CliIo;
+  readonly args: Args;
+  readonly hub: HubFile;
+  readonly stateDir: string;
+  service(): Promise<ServiceClient>;
+  control(): Promise<ControlClient>;
+  /** Prints a value the way az does. */
+  json(value: unknown): void;
+}
+
+/** Resolves when it is done; rejects with EdgeError when it cannot be. */
+export type VerbAction = (context: VerbContext) => Promise<void>;
+
+export interface Verb {
+  /** `module-twin show`: one or two words. */
+  readonly name: string;
+  readonly summary: string;
+  /** Names of the words that follow, `NAME`; optional ones in brackets, repeated ones with dots. */
+  readonly words?: readonly string[];
+  readonly flags: readonly Flag[];
+  /** More for the help: an example, what the output means. */
+  readonly notes?: string;
+  /** Loads the verb only when it is used, so that the command starts fast. */
+  readonly load: () => Promise<VerbAction>;
+}

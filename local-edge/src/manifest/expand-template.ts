@@ -1,0 +1,170 @@
+import type { ConfigurationContent, JsonValue } from '../hub/hub-api.ts';
+import { joinCreateOptions, splitCreateOptions } from './create-options.ts';
+import type { Finding } from './finding.ts';
+import { readJson } from './json-text.ts';
+import { readModuleImages, readPlaceholder, resolvePlaceholder } from './module-images.ts';
+import type { ModuleImages } from './module-images.ts';
+import { modulesOf } from './manifest-modules.ts';
+import { isRecord } from './record.ts';
+import { validateManifest } from './validate-manifest.ts';
+import { fillVariables } from './variables.ts';
+
+export type EnvironmentValues = Readonly<Record<string, string | undefined>>;
+
+/** A folder with a module.json. */
+export interface ModuleSource {
+  /** Its folder's name, as in `${MODULES.<name>}`. */
+  readonly name: string;
+  /** The folder, relative to the template, as in `${MODULEDIR<folder>}`. */
+  readonly folder: string;
+  /** The file, for findings. */
+  readonly path: string;
+  readonly moduleJsonText: string;
+  /** Text of the `.env` beside it, when there is one. */
+  readonly dotenvText?: string;
+}
+
+export interface TemplateInput {
+  readonly templateText: string;
+  /** For findings only. */
+  readonly templatePath: string;
+  readonly env: EnvironmentValues;
+  readonly modules: readonly ModuleSource[];
+  /** `amd64`, `arm64v8`, `arm32v7`; what `${MODULES.<name>}` without a platform stands for. */
+  readonly platform: string;
+}
+
+export interface Expansion {
+  /** As `az iot edge set-modules --content` takes it; undefined when a finding is an error. */
+  readonly manifest: ConfigurationContent | undefined;
+  readonly findings: readonly Finding[];
+  /** The modules that have a module.json, with the names of their images. */
+  readonly modules: readonly ModuleImages[];
+}
+
+/** Makes a deployment manifest of a template, exactly as iotedgedev and VS Code do. Pure; every mistake is found at once. */
+export function expandTemplate(input: TemplateInput): Expansion {
+  const findings: Finding[] = [];
+  const modules: ModuleImages[] = [];
+  for (const source of input.modules) {
+    const images = readModuleImages(source, input.env);
+    if ('severity' in images) findings.push(images);
+    else modules.push(images);
+  }
+  const filled = fillVariables(input.templateText, input.env);
+  const reading = readJson(filled.text);
+  if (!reading.ok) {
+    const { line, column, problem } = reading.mistake;
+    const hint =
+      filled.unknown.length === 0 ? '' : ` These variables are not set: ${filled.unknown.join(', ')}.`;
+    const path = `${input.templatePath}:${line}:${column}`;
+    findings.push({
+      severity: 'error',
+      path,
+      problem: `not JSON after variables were filled in: ${problem}.${hint}`,
+    });
+    return { manifest: undefined, findings, modules };
+  }
+  const content = modulesContentOf(reading.value);
+  if (content === undefined) {
+    findings.push({ severity: 'error', path: '$', problem: 'there is no object "modulesContent".' });
+    return { manifest: undefined, findings, modules };
+  }
+  for (const { module, place } of modulesOf(content)) {
+    expandModule(module, place, { ...input, images: modules }, findings);
+  }
+  findings.push(...leftovers(content, filled.unknown));
+  findings.push(...validateManifest(content));
+  const usable = !findings.some((finding) => finding.severity === 'error');
+  return { manifest: usable ? { modulesContent: content } : undefined, findings, modules };
+}
+
+type Content = Record<string, Record<string, JsonValue>>;
+
+/** `moduleContent` is VS Code's old spelling; `content` wraps a layered deployment. `$schema-template` goes, being the tools' own. */
+function modulesContentOf(value: unknown): Content | undefined {
+  if (!isRecord(value)) return undefined;
+  const inner = isRecord(value['content']) ? value['content'] : value;
+  const content = inner['modulesContent'] ?? inner['moduleContent'];
+  return isRecord(content) ? (content as Content) : undefined;
+}
+
+function expandModule(
+  module: Record<string, unknown>,
+  place: string,
+  input: TemplateInput & { readonly images: readonly ModuleImages[] },
+  findings: Finding[],
+): void {
+  const settings = module['settings'];
+  if (!isRecord(settings)) return;
+  const wrong = (name: string, problem: string) =>
+    findings.push({ severity: 'error', path: `${place}.settings.${name}`, problem });
+  const image = settings['image'];
+  const placeholder = typeof image === 'string' ? readPlaceholder(image) : null;
+  if (placeholder !== null) {
+    const resolved = resolvePlaceholder(
+      placeholder,
+      input.images,
+      input.platform,
+      input.env['CONTAINER_TAG'],
+    );
+    if ('problem' in resolved) wrong('image', resolved.problem);
+    else settings['image'] = resolved.image;
+  }
+  const joined = joinCreateOptions(settings);
+  if (typeof joined !== 'string') {
+    wrong('createOptions', joined.problem);
+    return;
+  }
+  for (const key of Object.keys(settings)) if (/^createoptions\d*$/i.test(key)) delete settings[key];
+  const pieces = splitCreateOptions(joined);
+  if ('problem' in pieces && Object.keys(pieces).length === 1) wrong('createOptions', pieces.problem);
+  else Object.assign(settings, pieces);
+}
+
+/** References that nothing was put in for: an error where they cannot be meant to stay. */
+function leftovers(content: unknown, unknown: readonly string[], path = '$.modulesContent'): Finding[] {
+  if (Array.isArray(content))
+    return content.flatMap((one, index) => leftovers(one, unknown, `${path}[${index}]`));
+  if (isRecord(content)) {
+    return Object.entries(content).flatMap(([key, value]) => [
+      ...leftovers(key, unknown, path),
+      ...leftovers(value, unknown, `${path}${/^[\w$-]+$/.test(key) ? `.${key}` : `['${key}']`}`),
+    ]);
+  }
+  if (typeof content !== 'string') return [];
+  const findings: Finding[] = [];
+  for (const reference of unknown) {
+    if (!content.includes(reference)) continue;
+    const braced = reference.startsWith('${');
+    // Conditions of routes name properties of a message in the same way: $body.x, $connectionModuleId.
+    if (!braced && /\.routes(\.|\[)/.test(path)) continue;
+    findings.push({
+      severity: braced || path.endsWith('.image') ? 'error' : 'warning',
+      path,
+      problem: `the variable ${reference} is not set. Set it in .env or in the environment.`,
+    });
+  }
+  const placeholder = /\$\{(?:MODULES\.|MODULEDIR<)[^}]*\}/.exec(content)?.[0];
+  if (placeholder !== undefined && readPlaceholder(content) === null) {
+    findings.push({
+      severity: 'error',
+      path,
+      problem: `${placeholder} must be the whole image, and nothing else.`,
+    });
+  } else if (placeholder !== undefined && !path.endsWith('.settings.image')) {
+    findings.push({
+      severity: 'error',
+      path,
+      problem: `${placeholder} is filled in only as settings.image of a module.`,
+    });
+  } else if (placeholder === undefined && /\$\{[^}]*[^\w}][^}]*\}/.test(content) && path.endsWith('.image')) {
+    findings.push({
+      severity: 'error',
+      path,
+      problem:
+        'this is no placeholder of the tools: those are ${NAME}, ${MODULES.<name>[.<platform>]} and ${MODULEDIR<folder>[.<platform>]}.',
+    });
+  }
+  return findings;
+}

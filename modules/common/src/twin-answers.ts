@@ -1,0 +1,107 @@
+import { acknowledge, isAck } from './acknowledge.ts';
+import type { Clock } from './clock.ts';
+import type { DesiredSettings } from './desired-settings.ts';
+import type { JsonValue } from './edge/edge.ts';
+import type { ModuleHealth } from './health.ts';
+import { overall } from './health.ts';
+import type { Parts } from './parts.ts';
+import type { Reporter } from './reporter.ts';
+import type { Fields } from './settings.ts';
+
+/** Keeps the reported properties in step with what the desired ones have come to, and with the module's health. */
+export interface TwinAnswers {
+  /** Looks at everything anew; to be called on every change. */
+  refresh(): void;
+  stop(): void;
+}
+
+export interface TwinAnswersOptions<S> {
+  readonly fields: Fields;
+  readonly desired: DesiredSettings<Fields>;
+  readonly parts: Parts<S>;
+  readonly reporter: Reporter;
+  readonly clock: Clock;
+}
+
+/** An attempt that lasts longer is reported as under way. */
+const SLOW_MS = 5000;
+
+function plain(value: unknown): JsonValue {
+  if (typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : null;
+}
+
+export function createTwinAnswers<S>({
+  fields,
+  desired,
+  parts,
+  reporter,
+  clock,
+}: TwinAnswersOptions<S>): TwinAnswers {
+  const keyOf = new Map(Object.entries(fields).map(([key, field]) => [field.twin, key as keyof S & string]));
+  const answered = new Set<string>();
+  let since = clock.now();
+  let last: ModuleHealth['state'] | undefined;
+  let slowFor: unknown;
+  let cancel: (() => void) | undefined;
+
+  const reportHealth = (): void => {
+    const { state, detail } = overall(parts.health());
+    if (state !== last) since = clock.now();
+    last = state;
+    reporter.set('health', {
+      state,
+      ...(detail === undefined ? {} : { detail }),
+      since: new Date(since).toISOString(),
+    });
+  };
+
+  const inUse = (property: string): JsonValue => {
+    const key = keyOf.get(property);
+    if (key === undefined) return null;
+    const target = parts.inUse(key);
+    if (target) return target.desired[property] ?? plain(target.settings[key]);
+    return desired.accepted[property] ?? plain(desired.settings[key]);
+  };
+
+  const reportAcks = (): void => {
+    const { newest } = desired;
+    if (!newest) return;
+    const { document, mistakes } = newest;
+    if (slowFor !== document) {
+      slowFor = document;
+      cancel?.();
+      cancel = clock.after(SLOW_MS, refresh);
+    }
+    const acks = acknowledge({
+      document,
+      mistakes,
+      accepted: desired.accepted,
+      isSecret: (property) => fields[keyOf.get(property) ?? '']?.secret ?? false,
+      stateOf: (property) => {
+        const key = keyOf.get(property);
+        return key === undefined ? { kind: 'in use' } : parts.keyState(key);
+      },
+      inUse,
+      isSlow: clock.now() - newest.at >= SLOW_MS,
+    });
+    for (const [property, ack] of Object.entries(acks)) {
+      answered.add(property);
+      reporter.set(property, ack);
+    }
+    const held = Object.entries(reporter.known ?? {}).filter(([, value]) => isAck(value));
+    for (const property of new Set([...answered, ...held.map(([name]) => name)])) {
+      if (property in document.properties) continue;
+      answered.delete(property);
+      reporter.set(property, null);
+    }
+  };
+
+  const refresh = (): void => {
+    reportHealth();
+    reportAcks();
+  };
+
+  return { refresh, stop: () => cancel?.() };
+}

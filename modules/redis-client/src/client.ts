@@ -1,0 +1,122 @@
+import type {
+  Component,
+  ComponentHealth,
+  JsonObject,
+  Log,
+  MethodHandler,
+  ModuleContext,
+  RedisTarget,
+} from '@iotedge-redis/common';
+import { redisTarget } from '@iotedge-redis/common';
+import { Databases } from './databases.ts';
+import { ItemStore } from './item-store.ts';
+import { itemMethods } from './methods.ts';
+import type { Method, Touched } from './methods.ts';
+import { answer } from './replies.ts';
+import type { ClientSettings } from './settings.ts';
+import type { Stats } from './stats.ts';
+
+/** Answers the direct methods from one Redis. */
+export class RedisItemClient implements Component<ClientSettings> {
+  readonly name = 'redis';
+  readonly methods: Readonly<Record<string, MethodHandler>>;
+  readonly #databases: Databases;
+  readonly #target: RedisTarget;
+  readonly #log: Log;
+  readonly #stats: Stats;
+  #settings: ClientSettings;
+  #lastError: JsonObject | undefined;
+
+  constructor(settings: ClientSettings, context: Pick<ModuleContext, 'instance' | 'log'>, stats: Stats) {
+    this.#settings = settings;
+    this.#stats = stats;
+    this.#log = context.log.child('redis');
+    this.#target = redisTarget(settings);
+    this.#databases = new Databases(
+      { target: this.#target, name: context.instance, log: this.#log },
+      settings.durability === 'fsync',
+    );
+    this.#databases.main.onStatus(() => this.#rememberError());
+    const methods = itemMethods({
+      store: new ItemStore(this.#databases),
+      rules: () => this.#settings,
+      writeExtras: () => this.#writeExtras(),
+    });
+    this.methods = Object.fromEntries([
+      ...Object.entries(methods).map(([name, method]) => [name, this.#handler(name, method)] as const),
+      [
+        'Stats',
+        () => Promise.resolve(answer(200, 'Statistics since the module started', this.#stats.toJson())),
+      ],
+    ]);
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    await this.#databases.main.connect(signal);
+    const why = this.#databases.whyNoFsync;
+    if (why !== undefined) this.#log.warn('durability fsync is set but cannot be kept', { reason: why });
+  }
+
+  stop(signal: AbortSignal): Promise<void> {
+    return this.#databases.close(signal);
+  }
+
+  applyLive(settings: ClientSettings): void {
+    this.#settings = settings;
+  }
+
+  onHealthChange(listener: () => void): void {
+    this.#databases.main.onStatus(listener);
+  }
+
+  health(): ComponentHealth {
+    const { status, facts, place } = this.#databases.main;
+    const isReady = status.state === 'ready';
+    const data: JsonObject = {
+      redis: place,
+      connection: status.state,
+      ...(isReady ? { connectedSince: status.since.toISOString() } : {}),
+      ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
+      ...(facts?.version === undefined ? {} : { version: `${facts.product ?? 'redis'} ${facts.version}` }),
+    };
+    if (!isReady)
+      return { state: 'down', detail: status.error?.message ?? `not connected to ${place} yet`, data };
+    const why = this.#databases.whyNoFsync;
+    return why === undefined
+      ? { state: 'ok', data }
+      : { state: 'degraded', detail: `durability fsync is set but cannot be kept: ${why}`, data };
+  }
+
+  #writeExtras(): JsonObject {
+    if (this.#settings.durability !== 'fsync') return {};
+    return { Durability: this.#databases.confirmsOnDisk ? 'fsync' : 'memory' };
+  }
+
+  #rememberError(): void {
+    const { error } = this.#databases.main.status;
+    if (error === undefined || this.#lastError?.['message'] === error.message) return;
+    this.#lastError = { code: error.code, message: error.message, at: new Date().toISOString() };
+  }
+
+  #handler(name: string, method: Method): MethodHandler {
+    return async ({ payload, requestId }) => {
+      const startedAt = performance.now();
+      const touched: Touched = { readBytes: 0, writtenBytes: 0 };
+      const reply = await method(payload, touched);
+      const latencyMs = performance.now() - startedAt;
+      this.#stats.add({ method: name, status: reply.status, latencyMs, ...bytesOf(touched) });
+      this.#log.debug('answered a direct method', {
+        method: name,
+        status: reply.status,
+        requestId,
+        latencyMs: Math.round(latencyMs * 1000) / 1000,
+        ...touched,
+      });
+      return reply;
+    };
+  }
+}
+
+function bytesOf({ readBytes, writtenBytes }: Touched): { readBytes: number; writtenBytes: number } {
+  return { readBytes, writtenBytes };
+}
