@@ -185,6 +185,7 @@ export class CsvReader {
     if (this.#isSimple && isWidthRight && keyEnd > start) {
       this.#rows.push({
         op: 'set',
+        line: scanner.line,
         data: scanner.block,
         keyStart: start,
         keyEnd,
@@ -194,7 +195,7 @@ export class CsvReader {
         fields: undefined,
       });
     } else {
-      this.#keep(this.#map(plainFields(scanner)), scanner.line);
+      this.#keep(this.#map(plainFields(scanner), scanner.line), scanner.line);
     }
   }
 
@@ -218,7 +219,7 @@ export class CsvReader {
     const table = splitQuoted(scanner.block.subarray(run.start, run.end), delimiter);
     run.lines.forEach((line, index) => {
       const fields = table?.length === run.lines.length ? table[index] : undefined;
-      this.#keep(fields === undefined ? { reason: 'not readable as CSV' } : this.#map(fields), line);
+      this.#keep(fields === undefined ? { reason: 'not readable as CSV' } : this.#map(fields, line), line);
     });
   }
 

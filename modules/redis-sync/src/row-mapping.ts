@@ -14,7 +14,7 @@ export interface RowDefaults {
 export type MappedRow = Row | { readonly reason: string };
 
 /** Turns the fields of one record into what becomes of its key, or says why that cannot be. */
-export type RowMapper = (fields: readonly Buffer[]) => MappedRow;
+export type RowMapper = (fields: readonly Buffer[], line: number) => MappedRow;
 
 export function createRowMapper(format: Format, defaults: RowDefaults): RowMapper {
   const { columns, hasHeader } = format;
@@ -32,14 +32,14 @@ export function createRowMapper(format: Format, defaults: RowDefaults): RowMappe
   const hasFields = names.some((name) => name !== undefined);
   const minimum = hasHeader ? columns.length : 2;
 
-  return (fields) => {
+  return (fields, line) => {
     if (fields.length > columns.length) return wrongCount(fields.length, columns.length);
     if (fields.length < minimum) return wrongCount(fields.length, minimum);
     const cell = (index: number): Buffer => fields[index] ?? EMPTY;
     const key = cell(keyAt);
     if (key.length === 0) return { reason: 'empty key' };
     const op = word(cell(opAt));
-    if (op === 'del') return row('del', key, EMPTY, 0, undefined);
+    if (op === 'del') return row(line, 'del', key, EMPTY, 0, undefined);
     if (op !== '' && op !== 'set') return { reason: 'op is neither set nor del' };
     const ttlSeconds = readTtl(cell(ttlAt), defaults.ttlSeconds);
     if (ttlSeconds === undefined) {
@@ -52,15 +52,15 @@ export function createRowMapper(format: Format, defaults: RowDefaults): RowMappe
       case 'string':
         return valueAt < 0
           ? { reason: 'a string needs the column value' }
-          : row('set', key, value, ttlSeconds, undefined);
+          : row(line, 'set', key, value, ttlSeconds, undefined);
       case 'json':
         return parseJson(value) === undefined
           ? { reason: 'value is not JSON' }
-          : row('set', key, value, ttlSeconds, undefined);
+          : row(line, 'set', key, value, ttlSeconds, undefined);
       case 'hash': {
         const pairs = hasFields ? fieldPairs(fields, names) : objectPairs(value);
         if (typeof pairs === 'string') return { reason: pairs };
-        return row('hash', key, EMPTY, ttlSeconds, pairs);
+        return row(line, 'hash', key, EMPTY, ttlSeconds, pairs);
       }
       default:
         return { reason: 'type is none of string, hash and json' };
@@ -73,6 +73,7 @@ function wrongCount(found: number, expected: number): MappedRow {
 }
 
 function row(
+  line: number,
   op: Row['op'],
   key: Buffer,
   value: Buffer,
@@ -83,6 +84,7 @@ function row(
   const data = Buffer.concat([key, value]);
   return {
     op,
+    line,
     data,
     keyStart: 0,
     keyEnd: key.length,

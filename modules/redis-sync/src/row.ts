@@ -12,6 +12,7 @@ export type Malformation =
  */
 export interface Row {
   readonly op: 'set' | 'hash' | 'del';
+  readonly line: number;
   readonly data: Buffer;
   readonly keyStart: number;
   readonly keyEnd: number;
