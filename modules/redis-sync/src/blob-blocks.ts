@@ -14,7 +14,7 @@ export interface BlockOptions {
   readonly name: string;
   readonly signal: AbortSignal;
   /** Fetches a range to its end, over as many attempts as it takes. */
-  fetch(range: RangeTask): Promise<Buffer>;
+  readonly fetch: (range: RangeTask) => Promise<Buffer>;
 }
 
 const DECODED_BLOCK_BYTES = 1024 * 1024;
