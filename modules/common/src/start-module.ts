@@ -105,6 +105,7 @@ export async function startModule<F extends Fields>(
     log,
     metrics,
     edge,
+    settingsVersion: () => desired.acceptedVersion ?? 0,
     report: (key, value) => reporter.set(key, value),
   };
 

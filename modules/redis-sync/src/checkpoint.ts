@@ -34,8 +34,8 @@ export interface Checkpoint {
   /** Lists of keys written by this run, in mirror mode. */
   readonly lists: number;
   /** Why it ended other than done, or what is to be said about the end. */
-  readonly code?: string;
-  readonly message?: string;
+  readonly code: string | null;
+  readonly message: string | null;
 }
 
 export function newCheckpoint(run: string, etag: string, startedAt: number): Checkpoint {
@@ -55,6 +55,8 @@ export function newCheckpoint(run: string, etag: string, startedAt: number): Che
     isValidated: false,
     resumes: 0,
     lists: 0,
+    code: null,
+    message: null,
   };
 }
 

@@ -102,13 +102,6 @@ export class ImportRun {
     }
   }
 
-  /** Keeps a cancelled run from going on by itself. */
-  async cancelled(): Promise<Checkpoint> {
-    if (this.#text !== '')
-      await this.#end('cancelled', 'CANCELLED', 'the run was cancelled; Sync goes on with it');
-    return this.#checkpoint;
-  }
-
   /** Decides by what Redis holds whether to begin, to go on, or to do nothing. */
   async #prepare(facts: BlobFacts, trigger: Trigger): Promise<boolean> {
     const { plan, sink, patience, clock, log } = this.#options;
@@ -123,11 +116,13 @@ export class ImportRun {
         return false;
       }
       log.info('import resumes', { etag: facts.etag, row: held.rows, offset: held.offset });
-      const { code: _code, message: _message, ...rest } = held;
-      await this.#begin({
-        ...rest,
+      this.#text = text ?? '';
+      await this.#change({
+        ...held,
         state: held.state === 'sweeping' ? 'sweeping' : 'running',
         resumes: held.resumes + 1,
+        code: null,
+        message: null,
       });
       return true;
     }
@@ -174,7 +169,7 @@ export class ImportRun {
         `${skipped} of ${rows} rows are bad, so none was imported (errorMode validateFirst)`,
       );
     }
-    await this.#begin({ ...this.#checkpoint, isValidated: true });
+    await this.#change({ ...this.#checkpoint, isValidated: true });
   }
 
   async #read(
@@ -240,7 +235,7 @@ export class ImportRun {
     this.#text = text;
     if (refused.length > 0) {
       next = withRejects({ ...next, written: next.written - refused.length }, refused);
-      await this.#begin(next);
+      await this.#change(next);
     }
     this.#checkpoint = next;
     this.#report();
@@ -290,8 +285,13 @@ export class ImportRun {
 
   async #sweep(): Promise<void> {
     const { mirror, patience, signal, settings } = this.#options;
+    const alive = (): Promise<void> => {
+      signal.throwIfAborted();
+      return Promise.resolve();
+    };
     if (this.#checkpoint.skipped > 0) {
       // A bad row may stand for a key that is to stay.
+      await patience.until(() => mirror.keep(this.#generation(), alive));
       await this.#end(
         'done',
         'MIRROR_SKIPPED',
@@ -299,12 +299,8 @@ export class ImportRun {
       );
       return;
     }
-    await this.#begin({ ...this.#checkpoint, state: 'sweeping' });
+    await this.#change({ ...this.#checkpoint, state: 'sweeping' });
     const { maxDeletePercent } = settings();
-    const alive = (): Promise<void> => {
-      signal.throwIfAborted();
-      return Promise.resolve();
-    };
     const outcome = await patience.until(() => mirror.sweep(this.#generation(), maxDeletePercent, alive));
     if (!outcome.isAllowed) {
       const { absent, owned } = outcome;
@@ -319,14 +315,22 @@ export class ImportRun {
     await this.#end('done');
   }
 
-  async #end(state: 'done' | 'failed' | 'cancelled', code?: string, message?: string): Promise<void> {
-    await this.#begin({
-      ...this.#checkpoint,
-      state,
-      finishedAt: this.#options.clock.now(),
-      ...(code === undefined ? {} : { code }),
-      ...(message === undefined ? {} : { message }),
-    });
+  async #end(
+    state: 'done' | 'failed' | 'cancelled',
+    code: string | null = null,
+    message: string | null = null,
+  ): Promise<void> {
+    await this.#change({ ...this.#checkpoint, state, finishedAt: this.#options.clock.now(), code, message });
+  }
+
+  /** From one checkpoint to the next without rows; like a batch, only where Redis still holds the one before. */
+  async #change(checkpoint: Checkpoint): Promise<void> {
+    const { sink, patience } = this.#options;
+    const after = JSON.stringify(checkpoint);
+    await patience.until(() => sink.write({ rows: [], startedAt: 0, before: this.#text, after, extras: [] }));
+    this.#text = after;
+    this.#checkpoint = checkpoint;
+    this.#report();
   }
 
   async #begin(checkpoint: Checkpoint): Promise<void> {

@@ -3,13 +3,19 @@ import type { Row } from './row.ts';
 
 /** The keys that a batch wrote, packed: about 5 to 10 bytes per key. */
 export function packKeys(rows: readonly Row[]): Buffer {
-  const owned = rows.filter(({ op }) => op !== 'del');
-  const size = owned.reduce((sum, { keyStart, keyEnd }) => sum + 4 + keyEnd - keyStart, 0);
-  const bytes = Buffer.allocUnsafe(size);
+  return packKeyBuffers(
+    rows
+      .filter(({ op }) => op !== 'del')
+      .map(({ data, keyStart, keyEnd }) => data.subarray(keyStart, keyEnd)),
+  );
+}
+
+export function packKeyBuffers(keys: readonly Buffer[]): Buffer {
+  const bytes = Buffer.allocUnsafe(keys.reduce((sum, key) => sum + 4 + key.length, 0));
   let at = 0;
-  for (const { data, keyStart, keyEnd } of owned) {
-    at = bytes.writeUInt32LE(keyEnd - keyStart, at);
-    at += data.copy(bytes, at, keyStart, keyEnd);
+  for (const key of keys) {
+    at = bytes.writeUInt32LE(key.length, at);
+    at += key.copy(bytes, at);
   }
   return deflateRawSync(bytes, { level: 6 });
 }

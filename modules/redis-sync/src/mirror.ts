@@ -1,6 +1,6 @@
 import type { RedisConnection } from '@iotedge-redis/common';
 import type { SyncKeys } from './checkpoint.ts';
-import { FingerprintSet, fingerprint, unpackKeys } from './key-list.ts';
+import { FingerprintSet, fingerprint, packKeyBuffers, unpackKeys } from './key-list.ts';
 
 /** 16 MiB of fingerprints at a time; more keys take more passes, not more memory. */
 const CAPACITY = 2 * 1024 * 1024;
@@ -49,17 +49,39 @@ export class Mirror {
     alive: () => Promise<void>,
   ): Promise<SweepOutcome> {
     const old = (await this.#generations()).filter((name) => name !== generation);
-    const sizes = { old: 0, new: 0 };
-    for (const name of old) for await (const keys of this.#lists(name, alive)) sizes.old += keys.length;
-    for await (const keys of this.#lists(generation, alive)) sizes.new += keys.length;
-    const passes = Math.max(1, Math.ceil((sizes.old + sizes.new) / (this.#options.perPass ?? PER_PASS)));
+    const passes = await this.#passes(old, generation, alive);
     const { owned, absent } = await this.#compare(old, generation, passes, alive, () => Promise.resolve());
     const isAllowed = absent * 100 <= maxDeletePercent * owned;
-    if (isAllowed) {
+    if (!isAllowed) {
+      await this.keep(generation, alive);
+    } else {
       if (absent > 0) await this.#compare(old, generation, passes, alive, this.#options.unlink);
-      await this.#forget(old, generation);
+      await this.#forget(old, [generation]);
     }
     return { owned, absent, isAllowed };
+  }
+
+  /** Deletes nothing, and packs what earlier generations hold beyond this one into a single one: lists must not pile up. */
+  async keep(generation: string, alive: () => Promise<void>): Promise<void> {
+    const kept = `${generation}-kept`;
+    const old = (await this.#generations()).filter((name) => name !== generation && name !== kept);
+    let index = 0;
+    await this.#compare(old, generation, await this.#passes(old, generation, alive), alive, async (keys) => {
+      if (keys.length === 0) return;
+      const list = this.#options.keys.list(kept, index);
+      index += 1;
+      await this.#options.connection.run('writing a list of keys', (client) =>
+        client.set(list, packKeyBuffers(keys)),
+      );
+    });
+    await this.#forget(old, index === 0 ? [generation] : [kept, generation]);
+  }
+
+  async #passes(old: readonly string[], generation: string, alive: () => Promise<void>): Promise<number> {
+    let total = 0;
+    for (const name of [...old, generation])
+      for await (const keys of this.#lists(name, alive)) total += keys.length;
+    return Math.max(1, Math.ceil(total / (this.#options.perPass ?? PER_PASS)));
   }
 
   async #compare(
@@ -116,8 +138,8 @@ export class Mirror {
     }
   }
 
-  async #forget(old: readonly string[], generation: string): Promise<void> {
-    await this.#save([generation]);
+  async #forget(old: readonly string[], stay: readonly string[]): Promise<void> {
+    await this.#save(stay);
     for (const name of old) {
       for (let index = 0; ; index += 1) {
         const list = this.#options.keys.list(name, index);

@@ -68,7 +68,7 @@ export class RedisSink {
     return this.#connection.run('reading the checkpoint', (client) => client.get(this.#checkpointKey));
   }
 
-  /** Writes a checkpoint without rows, over whatever is there. */
+  /** Writes the first checkpoint of a run, over whatever is there. */
   async begin(text: string): Promise<void> {
     await this.#connection.run('writing the checkpoint', (client) => client.set(this.#checkpointKey, text));
     this.#isSure = true;
