@@ -8,11 +8,12 @@ import type { Checkpoint } from './checkpoint.ts';
 import { CsvReader } from './csv-reader.ts';
 import type { Batch } from './csv-reader.ts';
 import { packKeys } from './key-list.ts';
+import type { Format } from './format.ts';
 import type { Mirror } from './mirror.ts';
 import type { Patience } from './patience.ts';
 import type { RedisMemory } from './redis-memory.ts';
 import { CheckpointLost } from './redis-sink.ts';
-import type { RedisSink } from './redis-sink.ts';
+import type { EncodedRows, RedisSink } from './redis-sink.ts';
 import type { Reject } from './row.ts';
 import type { RunPlan } from './run-plan.ts';
 import type { SyncSettings } from './settings.ts';
@@ -61,6 +62,8 @@ export class ImportRun {
   #checkpoint = newCheckpoint('', '', 0);
   /** The checkpoint as it stands in Redis. */
   #text = '';
+  /** The batch that is on its way to Redis. */
+  #inFlight: Promise<void> = Promise.resolve();
   #paceFrom = 0;
   #paceRows = 0;
 
@@ -136,10 +139,11 @@ export class ImportRun {
     const { errorMode, mode } = settings();
     this.#paceFrom = this.#options.clock.now();
     this.#paceRows = 0;
+    this.#inFlight = Promise.resolve();
     if (this.#checkpoint.state !== 'sweeping') {
       if (errorMode === 'validateFirst' && !this.#checkpoint.isValidated) await this.#validate(facts);
       if (mode === 'mirror') await patience.until(() => mirror.begin(this.#generation()));
-      await this.#read(facts, this.#checkpoint, (batch, reader) => this.#apply(batch, reader));
+      await this.#read(facts, this.#checkpoint, (batch, reader) => this.#write(batch, reader));
       this.#checkRate(true);
     }
     if (mode === 'mirror') await this.#sweep();
@@ -208,29 +212,47 @@ export class ImportRun {
       await drain();
     } finally {
       stop.abort();
+      await this.#settled();
     }
+    await this.#inFlight;
   }
 
-  async #apply(batch: Batch, reader: CsvReader): Promise<void> {
-    const { settings, sink, keys, patience, signal } = this.#options;
-    const { errorMode, mode } = settings();
-    signal.throwIfAborted();
-    const firstBad = errorMode === 'abort' ? batch.rejects[0] : undefined;
+  /** Takes a batch while Redis is still at work on the one before: there is never more than one on its way. */
+  async #write(batch: Batch, reader: CsvReader): Promise<void> {
+    const { settings, sink } = this.#options;
+    const firstBad = settings().errorMode === 'abort' ? batch.rejects[0] : undefined;
     const rows = firstBad === undefined ? batch.rows : batch.rows.filter(({ line }) => line < firstBad.line);
+    const encoded = sink.encode(rows, this.#checkpoint.startedAt);
+    const { format } = reader;
+    await this.#inFlight;
+    this.#inFlight = this.#apply(batch, encoded, format, firstBad);
+    // Whoever awaits it hears of the failure; until then it must not count as unhandled.
+    this.#inFlight.catch(() => undefined);
+  }
+
+  async #settled(): Promise<void> {
+    await Promise.allSettled([this.#inFlight]);
+  }
+
+  async #apply(
+    batch: Batch,
+    encoded: EncodedRows,
+    format: Format | undefined,
+    firstBad: Reject | undefined,
+  ): Promise<void> {
+    const { settings, sink, keys, patience, signal } = this.#options;
+    signal.throwIfAborted();
+    const { rows } = encoded;
     const before = this.#checkpoint;
-    let next = this.#advanced(
-      before,
-      batch,
-      rows,
-      firstBad === undefined ? batch.rejects : [firstBad],
-      reader,
-    );
+    let next = advanced(before, batch, rows, firstBad === undefined ? batch.rejects : [firstBad], format);
     const text = JSON.stringify(next);
     const extras =
-      mode === 'mirror' ? ([[keys.list(this.#generation(), before.lists), packKeys(rows)]] as const) : [];
+      settings().mode === 'mirror'
+        ? ([[keys.list(this.#generation(), before.lists), packKeys(rows)]] as const)
+        : [];
     await this.#room();
     const refused = await patience.until(() =>
-      sink.write({ rows, startedAt: before.startedAt, before: this.#text, after: text, extras }),
+      sink.write({ encoded, startedAt: before.startedAt, before: this.#text, after: text, extras }),
     );
     this.#text = text;
     if (refused.length > 0) {
@@ -247,30 +269,6 @@ export class ImportRun {
     }
     this.#checkRate(false);
     await this.#pace(rows.length);
-  }
-
-  #advanced(
-    before: Checkpoint,
-    batch: Batch,
-    rows: Batch['rows'],
-    rejects: readonly Reject[],
-    reader: CsvReader,
-  ): Checkpoint {
-    let deleted = 0;
-    for (const { op } of rows) if (op === 'del') deleted += 1;
-    return withRejects(
-      {
-        ...before,
-        offset: batch.offset,
-        line: batch.nextLine,
-        ...(reader.format === undefined ? {} : { format: reader.format }),
-        rows: before.rows + rows.length + rejects.length,
-        written: before.written + rows.length - deleted,
-        deleted: before.deleted + deleted,
-        lists: before.lists + 1,
-      },
-      rejects,
-    );
   }
 
   #checkRate(isEnd: boolean): void {
@@ -327,7 +325,8 @@ export class ImportRun {
   async #change(checkpoint: Checkpoint): Promise<void> {
     const { sink, patience } = this.#options;
     const after = JSON.stringify(checkpoint);
-    await patience.until(() => sink.write({ rows: [], startedAt: 0, before: this.#text, after, extras: [] }));
+    const encoded = sink.encode([], 0);
+    await patience.until(() => sink.write({ encoded, startedAt: 0, before: this.#text, after, extras: [] }));
     this.#text = after;
     this.#checkpoint = checkpoint;
     this.#report();
@@ -371,6 +370,30 @@ export class ImportRun {
 
 function refuse(result: { readonly problem: string } | undefined): void {
   if (result !== undefined) throw new RunEnded('FORMAT_REFUSED', result.problem);
+}
+
+function advanced(
+  before: Checkpoint,
+  batch: Batch,
+  rows: Batch['rows'],
+  rejects: readonly Reject[],
+  format: Format | undefined,
+): Checkpoint {
+  let deleted = 0;
+  for (const { op } of rows) if (op === 'del') deleted += 1;
+  return withRejects(
+    {
+      ...before,
+      offset: batch.offset,
+      line: batch.nextLine,
+      ...(format === undefined ? {} : { format }),
+      rows: before.rows + rows.length + rejects.length,
+      written: before.written + rows.length - deleted,
+      deleted: before.deleted + deleted,
+      lists: before.lists + 1,
+    },
+    rejects,
+  );
 }
 
 function withRejects(checkpoint: Checkpoint, rejects: readonly Reject[]): Checkpoint {

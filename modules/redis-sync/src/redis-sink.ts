@@ -14,8 +14,14 @@ export class CheckpointLost extends SuiteError {
   }
 }
 
-export interface BatchWrite {
+/** Rows as commands, made while Redis is still at work on the batch before. */
+export interface EncodedRows {
   readonly rows: readonly Row[];
+  readonly commands: CommandBuffer;
+}
+
+export interface BatchWrite {
+  readonly encoded: EncodedRows;
   /** Time-to-live counts from here, milliseconds since 1970. */
   readonly startedAt: number;
   /** The checkpoint as Redis has to hold it before, and what it becomes. */
@@ -64,6 +70,16 @@ export class RedisSink {
     });
   }
 
+  encode(rows: readonly Row[], startedAt: number): EncodedRows {
+    const commands = new CommandBuffer(this.#isCluster ? 0 : estimateBytes(rows) + 2048);
+    if (!this.#isCluster) {
+      commands.begin(1);
+      commands.text('MULTI');
+      writeRows(commands, rows, startedAt);
+    }
+    return { rows, commands };
+  }
+
   load(): Promise<string | null> {
     return this.#connection.run('reading the checkpoint', (client) => client.get(this.#checkpointKey));
   }
@@ -108,10 +124,9 @@ export class RedisSink {
   }
 
   async #writeTogether(batch: BatchWrite): Promise<readonly Reject[]> {
-    const out = new CommandBuffer(estimateBytes(batch.rows) + batch.after.length + 512);
-    out.begin(1);
-    out.text('MULTI');
-    writeRows(out, batch.rows, batch.startedAt);
+    const { rows, commands } = batch.encoded;
+    // The same rows may have to be sent again, behind another checkpoint.
+    const out = commands.copyable();
     for (const [key, value] of batch.extras) {
       out.begin(3);
       out.text('SET');
@@ -125,7 +140,7 @@ export class RedisSink {
     out.text(batch.after);
     out.begin(1);
     out.text('EXEC');
-    const results = await this.#send(out, batch.rows.length);
+    const results = await this.#send(out, rows.length);
     const refused = results.find((result) => result instanceof Error);
     const last = results.at(-1);
     if (refused === undefined && Array.isArray(last) && !last.some((result) => result instanceof Error)) {
@@ -157,7 +172,7 @@ export class RedisSink {
   }
 
   /** Every row by itself, all in one pipeline. */
-  async #writeOneByOne({ rows, startedAt }: BatchWrite): Promise<Reject[]> {
+  async #writeOneByOne({ encoded: { rows }, startedAt }: BatchWrite): Promise<Reject[]> {
     const out = new CommandBuffer(estimateBytes(rows) * 2);
     const ends: number[] = [];
     for (const row of rows) {
@@ -175,7 +190,7 @@ export class RedisSink {
   }
 
   /** Each key's last row decides, so the order of different keys does not matter between nodes. */
-  async #writeBySlot({ rows, startedAt }: BatchWrite): Promise<Reject[]> {
+  async #writeBySlot({ encoded: { rows }, startedAt }: BatchWrite): Promise<Reject[]> {
     const groups = groupBySlot(rows);
     return this.#connection.run(
       'writing rows',

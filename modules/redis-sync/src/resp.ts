@@ -9,6 +9,15 @@ export class CommandBuffer {
     this.#bytes = Buffer.allocUnsafeSlow(Math.max(capacity, 256));
   }
 
+  /** One that can be written on without touching this one; it shares the bytes until then, so only one may be in use. */
+  copyable(): CommandBuffer {
+    const copy = new CommandBuffer(0);
+    copy.#bytes = this.#bytes;
+    copy.#length = this.#length;
+    copy.count = this.count;
+    return copy;
+  }
+
   get bytes(): Buffer {
     return this.#bytes.subarray(0, this.#length);
   }
