@@ -2,11 +2,12 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { CheckoutModule } from './agent/checkout-module.ts';
 import { EdgeError } from './errors.ts';
-import type { ConfigurationContent } from './hub/hub-api.ts';
+import type { ConfigurationContent, Hub } from './hub/hub-api.ts';
 import type { EnvironmentValues } from './manifest/expand-template.ts';
 import { expandTemplate } from './manifest/expand-template.ts';
 import { describeFindings } from './manifest/finding.ts';
 import { readTemplate } from './manifest/read-template.ts';
+import { readStateFile, writeStateFile } from './state-file.ts';
 
 export interface Deployment {
   readonly manifest: ConfigurationContent;
@@ -46,6 +47,19 @@ export async function readDeployment(options: {
     name: module.folder.split('/').at(-1) ?? module.name,
     folder: resolve(root, module.folder),
     repository: module.repository,
+    dockerfiles: Object.fromEntries(
+      Object.entries(module.platforms).map(([platform, file]) => [
+        platform,
+        resolve(root, module.folder, file),
+      ]),
+    ),
   }));
   return { manifest, checkout, remarks };
+}
+
+/** The same deployment again leaves the twins as they were edited; a changed one is applied. `file` holds the last one. */
+export async function applyOnce(hub: Hub, manifest: ConfigurationContent, file: string): Promise<void> {
+  if (JSON.stringify(readStateFile(file)) === JSON.stringify(manifest)) return;
+  await hub.applyConfiguration(manifest);
+  writeStateFile(file, manifest);
 }

@@ -1,6 +1,7 @@
 /** What tests, benches and the documentation tools use of the local edge. */
 export { LocalEdge } from './runtime.ts';
-export type { HubFacts, LocalEdgeOptions } from './runtime.ts';
+export type { LocalEdgeOptions } from './runtime.ts';
+export type { HubFacts } from './hub-facts.ts';
 export { EdgeError } from './errors.ts';
 export type { EdgeErrorCode } from './errors.ts';
 export { findProgram, findServer } from './services/find-server.ts';

@@ -16,16 +16,16 @@ export async function waitUntilReady(options: {
   readonly signal: AbortSignal;
 }): Promise<string[]> {
   const deadline = Date.now() + options.timeoutMs;
-  let waiting = [...options.names];
+  const ready = new Set<string>();
   while (!options.signal.aborted) {
     const states = new Map(options.agent.list().map((one) => [one.name, one.status]));
-    waiting = waiting.filter((name) => states.get(name) !== 'failed' && states.get(name) !== 'stopped');
-    const answers = await Promise.all(waiting.map((name) => isReady(options.table.find(name, metricsPort))));
-    waiting = waiting.filter((_name, index) => answers[index] !== true);
-    if (waiting.length === 0 || Date.now() > deadline) break;
+    // There is nothing to wait for with a module that has ended, now or for a while.
+    const waiting = options.names.filter((name) => !ready.has(name) && states.get(name) === 'running');
+    for (const name of waiting) if (await isReady(options.table.find(name, metricsPort))) ready.add(name);
+    if (waiting.every((name) => ready.has(name)) || Date.now() > deadline) break;
     await sleep(20, undefined, { signal: options.signal }).catch(() => undefined);
   }
-  return waiting;
+  return options.names.filter((name) => !ready.has(name));
 }
 
 async function isReady(port: number | undefined): Promise<boolean> {

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Args, Flag } from './cli/args.ts';
 import { parseArgs } from './cli/args.ts';
 import { EdgeError } from './errors.ts';
 import type { LocalEdgeOptions } from './runtime.ts';
 import { LocalEdge } from './runtime.ts';
+import { welcome } from './welcome.ts';
 
 const flags: readonly Flag[] = [
   { names: ['--template', '-t'], value: 'FILE', help: 'deployment template (deployment.template.json)' },
@@ -46,7 +47,7 @@ export async function startCommand(argv: readonly string[], io: StartIo): Promis
   const edge = new LocalEdge({ ...options, env: io.env, say: (line) => io.stderr(`${line}\n`) });
   const stopped = new Promise<void>((resolve) => {
     io.signal.addEventListener('abort', () => resolve(), { once: true });
-    void edge.stopRequested.then(resolve);
+    void edge.stopRequested.then(() => resolve());
   });
   const startedAt = Date.now();
   // Ctrl+C while it starts ends the start.
@@ -59,7 +60,7 @@ export async function startCommand(argv: readonly string[], io: StartIo): Promis
     throw error;
   }
   io.signal.removeEventListener('abort', interrupt);
-  io.stdout(welcome(edge, options, io.cwd, Date.now() - startedAt));
+  io.stdout(welcome(edge, options.stateDir, io.cwd, Date.now() - startedAt));
   if (!io.signal.aborted) await stopped;
   io.stderr('stopping the modules …\n');
   await edge.shutDown();
@@ -115,42 +116,4 @@ function help(): string {
     return `  ${left.padEnd(22)}  ${text}`;
   });
   return `Start the device, its IoT Hub and the modules of a deployment template\n\nUsage: edge start [flags]\n\n${rows.join('\n')}\n`;
-}
-
-/** What a newcomer sees when everything runs: what to type next, where things are, how to end it. */
-function welcome(
-  edge: LocalEdge,
-  options: Pick<LocalEdgeOptions, 'stateDir'>,
-  cwd: string,
-  ms: number,
-): string {
-  const { facts } = edge;
-  const modules = edge.agent.list().filter((one) => one.name !== 'edgeAgent' && one.name !== 'edgeHub');
-  const width = Math.max(0, ...modules.map((one) => one.name.length));
-  const rows = modules.map(
-    (one) =>
-      `  ${one.name.padEnd(width)}  ${one.status}${one.status === 'running' ? '' : `: ${one.description}`}`,
-  );
-  const state = relative(cwd, options.stateDir) || '.';
-  const https = facts.httpsPort === null ? '' : ` and ${facts.httpsPort}`;
-  const commands = modules.some((one) => one.name === 'redis-client')
-    ? `
-In a second terminal, in this folder:
-
-  npx edge invoke-module-method -m redis-client --mn SetItem --mp '"ping:pong"'
-  npx edge invoke-module-method -m redis-client --mn GetItem --mp '"ping"'
-  npx edge module-twin update -m redis-client --desired '{"endpoint":"redis:6379"}'
-`
-    : '';
-  return `
-The local edge is ready (${(ms / 1000).toFixed(1)} s): device ${facts.deviceId}
-
-${rows.join('\n')}
-${commands}
-  npx edge list                 the modules and how they are
-  npx edge logs redis-client    what a module prints; files in ${state}/logs
-
-IoT Hub service API: https://localhost:${facts.port}${https}    edgeHub: mqtts://localhost:${facts.edgeHubPort}    all on loopback only
-Ctrl+C stops everything; state is kept in ${state}
-`;
 }

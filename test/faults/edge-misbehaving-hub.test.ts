@@ -227,3 +227,24 @@ test('silent peer: what notices it is the missing answer to a ping, and the twin
   await module.until(() => module.edge.status.state !== 'connected', 2500);
   assert.equal(reads(hub), 1);
 });
+
+test('stopping with a peer that does not close its side takes no longer than the limit for closing', async (t) => {
+  const { hub, module } = await pair(t, { limits: { closeMs: 300 } });
+  module.edge.start();
+  await module.connected();
+  hub.freeze();
+  const begin = performance.now();
+  await module.edge.stop(new AbortController().signal);
+  const took = performance.now() - begin;
+  assert.ok(took >= 250 && took < 1000, `${took} ms`);
+});
+
+test('stopping that waits for such a peer is cut short by its signal', async (t) => {
+  const { hub, module } = await pair(t, { limits: { closeMs: 20_000 } });
+  module.edge.start();
+  await module.connected();
+  hub.freeze();
+  const begin = performance.now();
+  await module.edge.stop(AbortSignal.timeout(200));
+  assert.ok(performance.now() - begin < 1000);
+});

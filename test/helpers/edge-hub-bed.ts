@@ -26,6 +26,8 @@ export interface EdgeBed {
   /** Ends everything and starts it again on the same state and the same port. */
   restart(): Promise<void>;
   stop(): Promise<void>;
+  /** Runs before everything ends, last one first: clients are to go while edgeHub is still there. */
+  before(close: () => Promise<unknown>): void;
   /** The variables that a module is started with. */
   environment(moduleId: string): Promise<Record<string, string>>;
   deploy(options: { modules?: string[]; routes?: Record<string, JsonValue> }): Promise<void>;
@@ -40,6 +42,8 @@ export async function startEdgeBed(t: TestContext, options: EdgeBedOptions = {})
   const stateDir = mkdtempSync(join(tmpdir(), 'edge-bed-'));
   const certificates = await createCertificates(stateDir);
   const log: LogLine[] = [];
+  const served = new Set<string>();
+  const closers: (() => Promise<unknown>)[] = [];
   const start = async (port: number) => {
     const { now = Date.now, limits = {} } = options;
     const hub = createHub({
@@ -62,13 +66,18 @@ export async function startEdgeBed(t: TestContext, options: EdgeBedOptions = {})
       const { port } = bed.edgeHub;
       await bed.stop();
       Object.assign(bed, await start(port));
+      for (const moduleId of served) await bed.workload.listen(moduleId);
     },
     async stop() {
       await bed.edgeHub.stop();
       await bed.workload.stop();
     },
+    before(close) {
+      closers.unshift(close);
+    },
     async environment(moduleId) {
       const identity = bed.hub.identities.add(moduleId);
+      served.add(moduleId);
       return {
         IOTEDGE_WORKLOADURI: `unix://${await bed.workload.listen(moduleId)}`,
         IOTEDGE_DEVICEID: 'dev1',
@@ -89,6 +98,7 @@ export async function startEdgeBed(t: TestContext, options: EdgeBedOptions = {})
     },
   };
   t.after(async () => {
+    for (const close of closers) await close();
     await bed.stop();
     rmSync(stateDir, { recursive: true, force: true });
   });

@@ -18,6 +18,8 @@ export interface ItemClient {
   applyLive(settings: Partial<ClientSettings>): void;
   /** Everything it logged, at debug. */
   readonly lines: readonly string[];
+  /** Everything it reported, oldest first. */
+  readonly reports: readonly JsonValue[];
 }
 
 const defaults: ClientSettings = {
@@ -48,10 +50,12 @@ export function createItemClient(t: TestContext, settings: Partial<ClientSetting
   const lines: string[] = [];
   const log = createLog({ level: 'debug', write: (line) => lines.push(line) });
   const stats = new Stats(createMetrics({ prefix: 'test' }));
+  const reports: JsonValue[] = [];
+  const report = (key: string, value: JsonValue): void => void reports.push({ [key]: value });
   const component = new RedisItemClient(
     { ...defaults, ...settings },
-    { instance: 'test client', log },
-    stats,
+    { instance: 'test client', log, report },
+    { stats },
   );
   t.after(() => component.stop(AbortSignal.timeout(1000)));
   const call = async (name: string, payload: JsonValue): Promise<MethodReply> => {
@@ -76,5 +80,6 @@ export function createItemClient(t: TestContext, settings: Partial<ClientSetting
     start: () => component.start(AbortSignal.timeout(10_000)),
     applyLive: (live) => component.applyLive({ ...defaults, ...settings, ...live }),
     lines,
+    reports,
   };
 }

@@ -32,6 +32,8 @@ export interface ScriptedEdgeHub {
     reported: () => [number, string] | undefined;
   };
   publish(topic: string, payload: string): void;
+  /** Reads no more: a close of the other side is not even noticed. */
+  freeze(): void;
   /** The first publication that fits, now or later. */
   seen(start: string): Promise<Publication>;
   stop(): Promise<void>;
@@ -120,6 +122,9 @@ export async function startScriptedEdgeHub(): Promise<ScriptedEdgeHub> {
     answers,
     publish(topic, payload) {
       for (const socket of sockets) publishTo(socket, { topic, payload });
+    },
+    freeze() {
+      for (const socket of sockets) socket.pause();
     },
     seen(start) {
       const known = received.find(({ topic }) => topic.startsWith(start));

@@ -83,6 +83,20 @@ test('RC-16: Redis killed and started again', async (t) => {
   await server.restart();
   await backInTime(client);
   ok(client.health().data?.['lastError'], 'RC-21: the last error stays visible');
+  const last = JSON.stringify(client.reports.at(-1));
+  match(last, /"connection":"ready","connectedSince":"2.*"lastError":\{"code":"REDIS_UNAVAILABLE"/);
+});
+
+test('RC-20: reports no success before Redis answered, and the reason while it does not', async (t) => {
+  const port = await freePort();
+  const client = clientOf(t, { port });
+  await client.start().catch(() => undefined);
+  ok(client.reports.length > 0);
+  ok(client.reports.every((report) => !/"ready"|connectedSince/.test(JSON.stringify(report))));
+  match(
+    JSON.stringify(client.reports.at(-1)),
+    /"lastError":\{"code":"REDIS_UNAVAILABLE","message":"connecting to/,
+  );
 });
 
 test('a stalled Redis is answered with 504 once, then 503, and works again when it goes on', async (t) => {

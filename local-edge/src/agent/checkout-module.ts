@@ -8,6 +8,13 @@ export interface CheckoutModule {
   /** Absolute folder of the module. */
   readonly folder: string;
   readonly repository: string;
+  /** Platform → path of its Dockerfile. */
+  readonly dockerfiles: Readonly<Record<string, string>>;
+}
+
+/** The Dockerfile of an image's tag, `1.0.0-amd64.debug`. */
+export function dockerfileOf(module: CheckoutModule, tag: string): string | undefined {
+  return Object.entries(module.dockerfiles).find(([platform]) => tag.endsWith(`-${platform}`))?.[1];
 }
 
 /** The one place that knows how a module is started from source. */

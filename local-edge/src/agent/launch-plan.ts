@@ -9,8 +9,10 @@ export interface LaunchPlan {
   readonly stopSignal: NodeJS.Signals;
   readonly stopTimeoutMs: number;
   readonly healthcheck: PlannedCheck | null;
-  /** One sentence for the log: what stands in for the image, what is not honoured. */
+  /** What stands in for the image. */
   readonly notes: readonly string[];
+  /** Options of the manifest that mean nothing for a process, by name. */
+  readonly without: readonly string[];
   /** Whether the program enters its ports in the table by itself; they go with it. Ports that were given to it stay. */
   readonly registersPorts: boolean;
 }

@@ -5,18 +5,19 @@ import { preloadUrl } from '../net/net-table.ts';
 import type { NetworkTable } from '../net/net-table.ts';
 import { findServer } from '../services/find-server.ts';
 import type { FindOptions } from '../services/find-server.ts';
-import { checkoutCommand } from './checkout-module.ts';
+import { checkoutCommand, dockerfileOf } from './checkout-module.ts';
 import type { CheckoutModule } from './checkout-module.ts';
 import { readContainerOptions } from './container-options.ts';
 import type { ContainerOptions } from './container-options.ts';
 import type { DesiredModule } from './desired-modules.ts';
 import { mapPaths, prepareFolders } from './folder-map.ts';
 import { planCheck } from './health-check.ts';
+import { withImageHealthcheck } from './image-healthcheck.ts';
 import { repositoryOf, tagOf, wellKnownImages, wellKnownService } from './image-name.ts';
 import { inheritedEnvironment, mergeEnvironment } from './launch-plan.ts';
 import type { ForeignServer, LaunchPlan } from './launch-plan.ts';
 import { launchServer } from './server-program.ts';
-import { withoutNote, workingFolder } from './surroundings.ts';
+import { workingFolder } from './surroundings.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export interface LauncherOptions {
@@ -38,11 +39,12 @@ export class Launcher {
   }
 
   async plan(module: DesiredModule): Promise<LaunchPlan | ForeignServer> {
-    const options = readContainerOptions(module.createOptions);
+    const checkout = this.#options.checkout.find((one) => one.repository === repositoryOf(module.image));
+    const dockerfile = checkout === undefined ? undefined : dockerfileOf(checkout, tagOf(module.image));
+    const options = readContainerOptions(withImageHealthcheck(module.createOptions, dockerfile));
     if ('refused' in options) {
       throw new EdgeError('NOT_EMULATED', `createOptions of ${module.name}: ${options.refused.join('; ')}.`);
     }
-    const checkout = this.#options.checkout.find((one) => one.repository === repositoryOf(module.image));
     const service = wellKnownService(module.image);
     const surroundings = await this.#surround(module, options);
     if (checkout !== undefined) return this.#planCheckout(checkout, surroundings);
@@ -112,7 +114,8 @@ export class Launcher {
         ...env,
         NODE_OPTIONS: `--import=${preloadUrl(this.#options.table.file, { name: module.name, hostPorts: new Map() })}`,
       }),
-      notes: [`runs from ${checkout.folder}`, ...withoutNote(options)],
+      notes: [`runs from ${checkout.folder}`],
+      without: options.without,
       registersPorts: true,
     };
   }

@@ -125,6 +125,9 @@ export class ModuleSupervisor {
         this.#enter('running', `not a process: ${plan.address} serves it`);
         return;
       }
+      if (plan.without.length > 0) {
+        this.#options.log('debug', `${name}: without meaning for a process: ${plan.without.join(', ')}`);
+      }
       const process = await startProcess(plan, this.#options.output);
       this.#process = process;
       this.#options.records.add(name, process.pid);

@@ -10,7 +10,6 @@ import type { ForeignServer, LaunchPlan } from './launch-plan.ts';
 import { mosquittoConfiguration, writeMosquittoWrapper } from './mosquitto-program.ts';
 import { redisPorts } from './redis-ports.ts';
 import { writeRedisWrappers } from './server-wrappers.ts';
-import { withoutNote } from './surroundings.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Plans a well-known server image: its entry point's habits, with the program that was found, on loopback ports. */
@@ -115,9 +114,7 @@ function plan(
     stopTimeoutMs: options.stopTimeoutMs,
     healthcheck: planCheck(surroundings, table, env),
     registersPorts: false,
-    notes: [
-      `${module.image} runs as ${found.program} ${found.version} (${found.command})`,
-      ...withoutNote(options),
-    ],
+    notes: [`${module.image} runs as ${found.program} ${found.version} (${found.command})`],
+    without: options.without,
   };
 }

@@ -1,8 +1,11 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { FoundProgram } from '../services/find-server.ts';
 import { findExecutable } from '../services/find-server.ts';
 import { services } from '../services/catalogue.ts';
+
+const standIn = fileURLToPath(new URL('./redis-cli.js', import.meta.url));
 
 export interface WrapperInput {
   readonly folder: string;
@@ -28,9 +31,13 @@ export async function writeRedisWrappers(input: WrapperInput): Promise<void> {
     const real = isServer
       ? { path: found.command }
       : await findExecutable(programs, [...found.folders, ...(found.kind === 'path' ? [] : onPath)]);
-    if (real === null) continue;
-    const settings = Object.entries(found.env).map(([name, value]) => `${name}=${quote(value)} `);
-    const run = `exec env ${settings.join('')}${quote(real.path)} ${found.args.map((arg) => `${quote(arg)} `).join('')}`;
+    const settings = Object.entries(found.env).map(([name, value]) => `${name}=${quote(value)}`);
+    // A server out of a wheel or a container image comes without its client.
+    const words =
+      real === null
+        ? [quote(process.execPath), quote(standIn)]
+        : [...settings, quote(real.path), ...(isServer ? found.args.map(quote) : [])];
+    const run = `exec env ${words.join(' ')} `;
     const file = join(folder, alias);
     writeFileSync(file, isServer ? serverScript(run, input.ports) : clientScript(run, input));
     chmodSync(file, 0o755);

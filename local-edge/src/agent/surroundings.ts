@@ -22,8 +22,3 @@ export function workingFolder({ options, own, map }: Surroundings): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   return folder;
 }
-
-/** What a container would have and a process has not, for the log. */
-export function withoutNote(options: ContainerOptions): string[] {
-  return options.without.length === 0 ? [] : [`without meaning for a process: ${options.without.join(', ')}`];
-}

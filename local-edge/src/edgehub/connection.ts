@@ -41,7 +41,9 @@ export class Connection {
     this.#options = options;
     this.#parser.on('packet', (packet) => void this.#inbound.push(packet));
     this.#parser.on('error', (error: unknown) => {
-      this.#problem(`sent bytes that are no MQTT packet (${error instanceof Error ? error.message : 'unreadable'})`);
+      this.#problem(
+        `sent bytes that are no MQTT packet (${error instanceof Error ? error.message : 'unreadable'})`,
+      );
     });
     const { stream } = options;
     stream.on('data', (chunk: Buffer) => {

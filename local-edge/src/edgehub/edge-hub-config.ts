@@ -14,6 +14,8 @@ export interface EdgeHubConfig {
   readonly routes: readonly ConfiguredRoute[];
   /** Below 0 = for ever. */
   readonly timeToLiveSecs: number;
+  /** How much may wait for modules; null = no limit. */
+  readonly maxStoredBytes: number | null;
 }
 
 /** The priority of routes that name none: after every one that does. */
@@ -22,7 +24,11 @@ const defaultTimeToLiveSecs = 7200;
 const schemaVersions = new Set(['1.0', '1.1', '1.2', '1.3']);
 
 /** Before any deployment: nothing is routed. */
-export const noConfig: EdgeHubConfig = { routes: [], timeToLiveSecs: defaultTimeToLiveSecs };
+export const noConfig: EdgeHubConfig = {
+  routes: [],
+  timeToLiveSecs: defaultTimeToLiveSecs,
+  maxStoredBytes: null,
+};
 
 /** Reads the desired properties of `$edgeHub`; each finding is a sentence that names the route and the place. */
 export function parseEdgeHubConfig(desired: JsonObject): { config: EdgeHubConfig; findings: string[] } {
@@ -43,7 +49,8 @@ export function parseEdgeHubConfig(desired: JsonObject): { config: EdgeHubConfig
       if (route !== undefined) routes.push(route);
     }
   }
-  return { config: { routes, timeToLiveSecs: readTimeToLive(desired, findings) }, findings };
+  const timeToLiveSecs = readTimeToLive(desired, findings);
+  return { config: { routes, timeToLiveSecs, maxStoredBytes: readMaxBytes(desired, findings) }, findings };
 }
 
 function readRoute(
@@ -106,6 +113,18 @@ function readTimeToLive(desired: JsonObject, findings: string[]): number {
   if (typeof value === 'number' && Number.isInteger(value)) return value;
   findings.push('$edgeHub: "storeAndForwardConfiguration.timeToLiveSecs" must be a whole number.');
   return defaultTimeToLiveSecs;
+}
+
+function readMaxBytes(desired: JsonObject, findings: string[]): number | null {
+  const section = desired['storeAndForwardConfiguration'];
+  const limits = isPlainObject(section) ? section['storeLimits'] : undefined;
+  if (limits === undefined || limits === null) return null;
+  const value = isPlainObject(limits) ? limits['maxBytes'] : null;
+  if (typeof value === 'number' && Number.isInteger(value) && value > 0) return value;
+  findings.push(
+    '$edgeHub: "storeAndForwardConfiguration.storeLimits.maxBytes" must be a whole number above 0.',
+  );
+  return null;
 }
 
 function isPlainObject(value: JsonValue | undefined): value is JsonObject {

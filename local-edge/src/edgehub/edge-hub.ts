@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { Certificates } from '../certificates.ts';
 import type { MethodCall, MethodOutcome } from '../hub/hub-api.ts';
 import type { HubCore } from '../hub/hub.ts';
 import type { EdgeHubLink } from '../hub/edge-hub-link.ts';
@@ -10,8 +9,8 @@ import type { Broker } from './broker.ts';
 import { Connection } from './connection.ts';
 import { ConnectionRegistry } from './connection-registry.ts';
 import { noConfig, parseEdgeHubConfig, type EdgeHubConfig } from './edge-hub-config.ts';
+import { defaultLimits, type EdgeHubLimits, type EdgeHubOptions } from './edge-hub-options.ts';
 import { handlePacket } from './handlers/index.ts';
-import { eventMessage } from './message.ts';
 import { handleMethodRequest } from './method-http.ts';
 import { MethodInvoker } from './method-invoker.ts';
 import { InputDispatcher } from './queue/input-dispatcher.ts';
@@ -19,34 +18,11 @@ import { MessageStore } from './queue/message-store.ts';
 import { Router } from './router.ts';
 import { SessionStore } from './session-store.ts';
 import { TlsListener } from './tls-listener.ts';
-import { parsePublication } from './topics.ts';
 import { TwinEndpoint } from './twin-endpoint.ts';
 import { createUpgradeHandler } from './web-socket.ts';
+import { publishWill } from './will.ts';
 
-export interface EdgeHubOptions {
-  readonly hub: HubCore;
-  readonly certificates: Certificates;
-  /** 0 = any free one. */
-  readonly port: number;
-  readonly host?: string;
-  readonly now?: () => number;
-  /** Time limits that tests shorten. */
-  readonly limits?: Partial<EdgeHubLimits>;
-}
-
-export interface EdgeHubLimits {
-  readonly connectArrivalMs: number;
-  readonly ackTimeoutMs: number;
-  readonly methodSettleMs: number;
-  readonly reauthenticateMs: number;
-}
-
-const defaultLimits: EdgeHubLimits = {
-  connectArrivalMs: 60_000,
-  ackTimeoutMs: 30_000,
-  methodSettleMs: 3000,
-  reauthenticateMs: 300_000,
-};
+export type { EdgeHubLimits, EdgeHubOptions } from './edge-hub-options.ts';
 
 const silenceCheckMs = 500;
 
@@ -58,7 +34,8 @@ export class EdgeHub implements EdgeHubLink {
   readonly #store: MessageStore;
   readonly #broker: Broker;
   readonly #watches: (() => void)[] = [];
-  readonly handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+  /** MQTT over WebSocket, for the `upgrade` event of the HTTPS server. */
+  readonly handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly #timers: NodeJS.Timeout[] = [];
 
   constructor(options: EdgeHubOptions) {
@@ -222,7 +199,10 @@ export class EdgeHub implements EdgeHubLink {
         handlePacket(this.#broker, from, packet);
       },
       onProblem: (from, problem) => {
-        this.#broker.log('warn', `${from.client?.moduleId ?? 'a client'} ${problem}; its connection is closed`);
+        this.#broker.log(
+          'warn',
+          `${from.client?.moduleId ?? 'a client'} ${problem}; its connection is closed`,
+        );
       },
       onClose: (closed) => {
         this.#closed(closed);
@@ -238,7 +218,8 @@ export class EdgeHub implements EdgeHubLink {
       if (connection.frozen) continue;
       const silentMs = performance.now() - connection.lastPacketAt;
       if (connection.client === undefined) {
-        if (silentMs > this.#limits.connectArrivalMs) this.#broker.refuse(connection, 'sent no CONNECT in time');
+        if (silentMs > this.#limits.connectArrivalMs)
+          this.#broker.refuse(connection, 'sent no CONNECT in time');
       } else if (silentMs > connection.keepAliveMs) {
         this.#broker.refuse(connection, 'was silent beyond its keep-alive');
       }
@@ -246,18 +227,13 @@ export class EdgeHub implements EdgeHubLink {
   }
 
   #closed(connection: Connection): void {
-    const { registry, invoker, router } = this.#broker;
+    const { registry, invoker } = this.#broker;
     const wasCurrent = registry.remove(connection);
     const { client, will } = connection;
     if (client === undefined) return;
     invoker.closed(connection);
     if (wasCurrent) this.#hub.identities.setConnected(client.moduleId, false);
-    if (will === undefined) return;
-    const publication = parsePublication(will.topic, this.#hub.deviceId, client.moduleId);
-    if (publication.kind !== 'event') return;
-    const { system, application } = publication.properties;
-    const properties = { system, application: { ...application, 'iothub-MessageType': 'Will' } };
-    router.route(eventMessage(client.moduleId, properties, will.payload));
+    if (will !== undefined) publishWill(this.#broker, client.moduleId, will);
   }
 }
 

@@ -31,16 +31,13 @@ export function twinChangeMessage(moduleId: string, body: Buffer): RoutedMessage
 
 /** A message as conditions see it; names of properties have no case. */
 export function conditionInput(message: RoutedMessage, deviceId: string): ConditionInput {
-  const application = lowerKeys(message.application);
-  const system = lowerKeys({
-    ...message.system,
-    connectionDeviceId: deviceId,
-    connectionModuleId: message.sender,
-  });
+  let application: Map<string, string> | undefined;
+  let system: Map<string, string> | undefined;
+  const origin = { connectionDeviceId: deviceId, connectionModuleId: message.sender };
   let body: { readonly value: unknown } | undefined;
   return {
-    application: (name) => application.get(name.toLowerCase()),
-    system: (name) => system.get(name.toLowerCase()),
+    application: (name) => (application ??= lowerKeys(message.application)).get(name.toLowerCase()),
+    system: (name) => (system ??= lowerKeys({ ...message.system, ...origin })).get(name.toLowerCase()),
     body: () => (body ??= { value: parseBody(message) }).value,
   };
 }

@@ -88,7 +88,10 @@ function checkActor(hub: HubCore, request: IncomingMessage): Answer | undefined 
   }
   const verdict = checkToken(hub, actorModule, request.headers.authorization ?? '');
   if (verdict.ok) return undefined;
-  return { status: 401, body: { message: `Unable to authenticate ${header ?? ''}: ${verdict.reason}` } };
+  return {
+    status: 401,
+    body: { message: `Unable to authenticate ${actorDevice}/${actorModule}: ${verdict.reason}` },
+  };
 }
 
 function splitActor(header: string): string[] {

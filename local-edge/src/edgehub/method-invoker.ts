@@ -62,6 +62,7 @@ export class MethodInvoker {
 
   #send(connection: Connection, call: MethodCall): Promise<MethodOutcome> {
     const requestId = crypto.randomUUID();
+    if (connection.closed) return Promise.resolve({ kind: 'timeout', requestId });
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         settle({ kind: 'timeout', requestId });

@@ -49,7 +49,10 @@ export function parseBag(bag: string): Properties | undefined {
  * The bag behind an input topic: application properties, what edgeHub passes on of the system properties, and the sender. No entry
  * is without `=` or has an empty value, since the Java SDK throws on both.
  */
-export function formatInputBag(properties: Properties, sender: { deviceId: string; moduleId: string }): string {
+export function formatInputBag(
+  properties: Properties,
+  sender: { deviceId: string; moduleId: string },
+): string {
   const entries: (readonly [string, string | undefined])[] = Object.entries(properties.application);
   for (const [wire, long] of outgoing) entries.push([wire, properties.system[long]]);
   entries.push(['$.cdid', sender.deviceId], ['$.cmid', sender.moduleId]);

@@ -1,5 +1,7 @@
 import type { EdgeLog } from '../edge-log.ts';
+import { EdgeError } from '../errors.ts';
 import type { HubCore } from '../hub/hub.ts';
+import { omit } from '../omit.ts';
 import type { EdgeHubConfig } from './edge-hub-config.ts';
 import { conditionInput, type RoutedMessage } from './message.ts';
 import type { InputDispatcher } from './queue/input-dispatcher.ts';
@@ -11,7 +13,7 @@ interface Delivery {
   readonly timeToLiveSecs: number;
 }
 
-/** Evaluates the routes for each message. When `route` returns, every delivery is stored, so the sender may be acknowledged. */
+/** Evaluates the routes for each message. When `route` returns, every delivery is stored, so the sender may be acknowledged; it throws when it cannot be stored. */
 export class Router {
   readonly #hub: HubCore;
   readonly #dispatcher: InputDispatcher;
@@ -46,6 +48,13 @@ export class Router {
 
   route(message: RoutedMessage): void {
     const deliveries = this.#deliveriesOf(message);
+    const { maxStoredBytes } = this.#config;
+    if (maxStoredBytes !== null && this.#dispatcher.storedBytes + message.body.length > maxStoredBytes) {
+      throw new EdgeError(
+        'REFUSED',
+        `more than the ${maxStoredBytes} bytes of storeLimits.maxBytes are waiting`,
+      );
+    }
     if (deliveries.length === 0) this.#countUnrouted(message);
     for (const delivery of deliveries) this.#deliver(message, delivery);
   }
@@ -66,14 +75,13 @@ export class Router {
 
   #deliver(message: RoutedMessage, { sink, priority, timeToLiveSecs }: Delivery): void {
     if (sink.kind === 'upstream') {
-      const { outputName: _output, ...system } = message.system;
       this.#hub.events.add({
         enqueuedTime: new Date(this.#now()).toISOString(),
         deviceId: this.#hub.deviceId,
         // reported patches travel upstream as messages of edgeHub itself
         moduleId: message.source === '/twinChangeNotifications' ? '$edgeHub' : message.sender,
         output: message.output,
-        system,
+        system: omit(message.system, 'outputName'),
         application: message.application,
         body: message.body,
       });
@@ -91,7 +99,7 @@ export class Router {
     const count = this.#unrouted.get(key) ?? 0;
     this.#unrouted.set(key, count + 1);
     if (count > 0) return;
-    const output = message.output === null ? '(none)' : message.output;
+    const output = message.output ?? '(none)';
     this.#log('warn', `message of ${message.sender} output ${output} matches no route`);
   }
 }

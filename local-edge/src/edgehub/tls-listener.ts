@@ -86,7 +86,11 @@ export class TlsListener {
       });
     });
     server.on('tlsClientError', (error) => {
-      log('info', `a TLS handshake with edgeHub failed: ${error.message}`);
+      // a bare connect and close is a probe; a client that does not trust the CA is worth a line
+      log(
+        codeOf(error) === 'ECONNRESET' ? 'debug' : 'info',
+        `a TLS handshake with edgeHub failed: ${error.message}`,
+      );
     });
     return server;
   }

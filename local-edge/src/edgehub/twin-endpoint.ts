@@ -57,7 +57,12 @@ export class TwinEndpoint {
       this.#log('warn', `the reported properties of ${moduleId} are refused: ${result.problem}`);
       return 400;
     }
-    this.#router.route(twinChangeMessage(moduleId, payload));
+    try {
+      this.#router.route(twinChangeMessage(moduleId, payload));
+    } catch (error) {
+      this.#log('error', `the twin change of ${moduleId} cannot be stored`, { error });
+      return 500;
+    }
     return 204;
   }
 }

@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, createWebSocketStream } from 'ws';
 
-type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
  * MQTT over WebSocket, for the `upgrade` event of the HTTPS server. As in edgeHub the path does not matter, the subprotocol `mqtt` does;
- * false = not for edgeHub.
+ * any other is refused.
  */
 export function createUpgradeHandler(serve: (stream: Duplex, reset: () => void) => void): UpgradeHandler {
   const server = new WebSocketServer({
@@ -16,7 +16,10 @@ export function createUpgradeHandler(serve: (stream: Duplex, reset: () => void) 
   });
   return (request, socket, head) => {
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
-    if (!offered.includes('mqtt')) return false;
+    if (!offered.includes('mqtt')) {
+      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
     server.handleUpgrade(request, socket, head, (webSocket) => {
       const stream = createWebSocketStream(webSocket);
       serve(stream, () => {
@@ -24,6 +27,5 @@ export function createUpgradeHandler(serve: (stream: Duplex, reset: () => void) 
         stream.destroy();
       });
     });
-    return true;
   };
 }

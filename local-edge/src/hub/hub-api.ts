@@ -32,7 +32,10 @@ export interface Identities {
   list(): ModuleIdentity[];
   get(moduleId: string): ModuleIdentity | undefined;
   /** Creates the identity, or answers the one that exists. */
-  add(moduleId: string, options?: { managedBy?: string | null; primaryKey?: string; secondaryKey?: string }): ModuleIdentity;
+  add(
+    moduleId: string,
+    options?: { managedBy?: string | null; primaryKey?: string; secondaryKey?: string },
+  ): ModuleIdentity;
   /** Removes identity, twin, session and queued messages; a connected client is dropped. */
   remove(moduleId: string): boolean;
   connection(moduleId: string): ConnectionInfo;
@@ -55,7 +58,9 @@ export interface Twin {
   readonly reported: TwinSection;
 }
 
-export type TwinRefusal = { readonly problem: string };
+export interface TwinRefusal {
+  readonly problem: string;
+}
 export type TwinResult = { readonly ok: true; readonly twin: Twin } | ({ readonly ok: false } & TwinRefusal);
 
 /** Twins by module id. All mutations validate first (edge-protocol §5.1) and are durable when they return. */
@@ -89,7 +94,10 @@ export type MethodOutcome =
 export interface Methods {
   invoke(call: MethodCall): Promise<MethodOutcome>;
   /** Methods of a module that the local edge itself plays (`$edgeAgent`). */
-  handle(moduleId: string, handler: (name: string, payload: JsonValue) => Promise<{ status: number; payload: JsonValue }>): void;
+  handle(
+    moduleId: string,
+    handler: (name: string, payload: JsonValue) => Promise<{ status: number; payload: JsonValue }>,
+  ): void;
 }
 
 /** A message that went INTO $upstream. */

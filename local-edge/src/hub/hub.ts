@@ -63,7 +63,11 @@ export class HubCore implements Hub {
     // a module added just before the process died has an identity but no twin yet
     for (const { moduleId } of this.identities.list()) this.twins.create(moduleId);
     this.events = new EventLog(join(options.stateDir, 'events.ndjson'));
-    this.methods = new MethodRouter(this.identities, () => this.#link);
+    this.methods = new MethodRouter({
+      identities: this.identities,
+      link: () => this.#link,
+      played: (moduleId) => this.identities.setConnected(moduleId, true),
+    });
   }
 
   /** The clock that token expiry is compared with, in milliseconds. */

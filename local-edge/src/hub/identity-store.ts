@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import { omit } from '../omit.ts';
 import { readStateFile, writeStateFile } from '../state-file.ts';
 import type { ConnectionInfo, Identities, ModuleIdentity } from './hub-api.ts';
 
@@ -99,7 +100,7 @@ export class IdentityStore implements Identities {
   }
 
   #save(): void {
-    const modules = this.list().map(({ deviceId: _deviceId, ...rest }) => rest);
+    const modules = this.list().map((identity) => omit(identity, 'deviceId'));
     writeStateFile(this.#file, { deviceKeys: this.deviceKeys, modules } satisfies SavedIdentities);
   }
 }

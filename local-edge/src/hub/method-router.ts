@@ -2,21 +2,32 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { EdgeHubLink } from './edge-hub-link.ts';
 import type { Identities, JsonValue, MethodCall, MethodOutcome, Methods } from './hub-api.ts';
 
-type Reply = { status: number; payload: JsonValue };
+interface Reply {
+  status: number;
+  payload: JsonValue;
+}
 type Handler = (name: string, payload: JsonValue) => Promise<Reply>;
 
 /** Brings a direct method to its module: one that the local edge plays itself, or one behind edgeHub. */
 export class MethodRouter implements Methods {
   readonly #identities: Identities;
   readonly #link: () => EdgeHubLink | undefined;
+  readonly #played: (moduleId: string) => void;
   readonly #handlers = new Map<string, Handler>();
 
-  constructor(identities: Identities, link: () => EdgeHubLink | undefined) {
-    this.#identities = identities;
-    this.#link = link;
+  constructor(options: {
+    identities: Identities;
+    link: () => EdgeHubLink | undefined;
+    /** Told of each module that the local edge plays: such a module is always connected. */
+    played: (moduleId: string) => void;
+  }) {
+    this.#identities = options.identities;
+    this.#link = options.link;
+    this.#played = options.played;
   }
 
   handle(moduleId: string, handler: Handler): void {
+    this.#played(moduleId);
     this.#handlers.set(moduleId, handler);
   }
 

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { omit } from '../omit.ts';
 import { readStateFile, writeStateFile } from '../state-file.ts';
 import type { JsonObject, Twin, TwinResult, TwinSection, Twins } from './hub-api.ts';
 import { merge, patchForReplacement, stampMetadata, withoutNulls } from './twin-merge.ts';
@@ -167,8 +168,7 @@ function checkChange(
 
 /** Service clients send whole twins back: what only the service writes is ignored. */
 function withoutServiceFields(section: JsonObject): JsonObject {
-  const { $version: _version, $metadata: _metadata, ...rest } = section;
-  return rest;
+  return omit(section, '$version', '$metadata');
 }
 
 /** base64 of an 8-byte big-endian counter. */

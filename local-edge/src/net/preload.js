@@ -19,7 +19,8 @@ function wrapConnect(table) {
   const connect = net.Socket.prototype.connect;
   net.Socket.prototype.connect = function (...args) {
     const { options, callback } = connectArguments(args);
-    if (options === null || options.path !== undefined || options.port === undefined) {
+    // As net itself does: a path that is null or empty is none.
+    if (options === null || options.path || options.port === undefined) {
       return connect.apply(this, args);
     }
     const port = Number(options.port);
@@ -116,7 +117,7 @@ function listenArguments(args) {
   const callback = typeof last === 'function' ? last : undefined;
   const [first, second] = args;
   if (typeof first === 'object' && first !== null) {
-    const plain = first.port !== undefined && first.path === undefined && first.fd === undefined;
+    const plain = first.port !== undefined && !first.path && first.fd === undefined;
     return { options: plain ? first : null, callback };
   }
   if (first === undefined || first === null || Number.isNaN(Number(first)))

@@ -1,7 +1,8 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildOnce } from './cache.ts';
-import { runCommand } from './command.ts';
+import { EdgeError } from '../errors.ts';
+import { lastLine, runCommand } from './command.ts';
 import type { ServiceDescription } from './catalogue.ts';
 
 /** Whether a Docker daemon answers. */
@@ -26,7 +27,9 @@ export async function dockerPrograms(
     });
     if (present.code !== 0) {
       say(`fetching the image ${service.dockerImage} (about 20 to 60 MB) into Docker's store`);
-      await runCommand('docker', ['pull', '--quiet', service.dockerImage], { timeoutMs: 600_000 });
+      const pulled = await runCommand('docker', ['pull', '--quiet', service.dockerImage]);
+      if (pulled.code !== 0)
+        throw new EdgeError('SERVICE_MISSING', `docker pull failed: ${lastLine(pulled)}`);
     }
     await mkdir(folder, { recursive: true });
     for (const program of service.programs.slice(0, 1)) {

@@ -40,6 +40,8 @@ export interface FindOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Told what is about to be fetched, before it is. Standard error by default. */
   readonly say?: (line: string) => void;
+  /** The ways to look, all by default. */
+  readonly ways?: readonly FoundProgram['kind'][];
 }
 
 /** Finds a server: an address in the environment first, then a program as `findProgram` does. */
@@ -63,6 +65,7 @@ export async function findProgram(name: ServiceName, options: FindOptions = {}):
     kind: FoundProgram['kind'],
     look: () => Promise<Pick<FoundProgram, 'folders' | 'env'> | null>,
   ): Promise<FoundProgram | null> => {
+    if (options.ways?.includes(kind) === false) return null;
     try {
       const place = await look();
       return place === null ? null : await checked(kind, service, place);

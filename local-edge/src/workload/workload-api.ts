@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { rmSync, rmdirSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Certificates } from '../certificates.ts';
 import type { HubCore } from '../hub/hub.ts';
@@ -54,7 +54,11 @@ export class WorkloadApi {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#servers.keys()].map((moduleId) => this.close(moduleId)));
-    rmSync(this.#folder, { recursive: true, force: true });
+    try {
+      rmdirSync(this.#folder);
+    } catch {
+      // other sockets of the local edge are still in it
+    }
   }
 }
 

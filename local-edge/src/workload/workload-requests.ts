@@ -122,7 +122,8 @@ function decryptText(identity: ModuleIdentity, body: Body): WorkloadReply {
     return error(400, 'the body must have "ciphertext" and "initializationVector" texts');
   }
   const plaintext = decrypt(scopeOf(identity, iv), Buffer.from(ciphertext, 'base64'));
-  if (plaintext === undefined) return error(400, 'the ciphertext was not made by this module with this vector');
+  if (plaintext === undefined)
+    return error(400, 'the ciphertext was not made by this module with this vector');
   return { status: 200, body: { plaintext: plaintext.toString('base64') } };
 }
 
@@ -150,7 +151,8 @@ async function issue(
   body: Body,
   request: { commonName: string; names: string[]; uris?: string[]; use: 'server' | 'client' },
 ): Promise<WorkloadReply> {
-  const asked = body['expiration'] === undefined ? now() + defaultCertificateMs : Date.parse(body['expiration']);
+  const asked =
+    body['expiration'] === undefined ? now() + defaultCertificateMs : Date.parse(body['expiration']);
   if (Number.isNaN(asked) || asked <= now()) return error(400, '"expiration" must be a time in the future');
   const issued = await certificates.issue({ ...request, expires: new Date(asked) });
   return {

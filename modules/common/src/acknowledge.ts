@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DesiredDocument, JsonObject, JsonValue } from './edge/edge.ts';
 import type { Mistake } from './errors.ts';
 import { isObject } from './merge-patch.ts';
-import type { KeyState } from './part-host.ts';
+import type { KeyState } from './part-state.ts';
 
 export interface AckInput {
   /** The newest document of the hub, accepted or not. */

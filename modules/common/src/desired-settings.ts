@@ -13,9 +13,7 @@ export interface DesiredSettings<F extends Fields> {
   readonly accepted: JsonObject;
   readonly acceptedVersion: number | undefined;
   /** The newest document of the hub with what is wrong with it; undefined before the first one. */
-  readonly newest:
-    | { readonly document: DesiredDocument; readonly mistakes: readonly Mistake[]; readonly at: number }
-    | undefined;
+  readonly newest: { readonly document: DesiredDocument; readonly mistakes: readonly Mistake[] } | undefined;
   receive(document: DesiredDocument): void;
   stop(): void;
 }
@@ -73,7 +71,7 @@ export function createDesiredSettings<F extends Fields>(
     if (!document) return;
     waiting = undefined;
     const problem = take(document);
-    newest = { document, mistakes: problem?.mistakes ?? [], at: clock.now() };
+    newest = { document, mistakes: problem?.mistakes ?? [] };
     if (problem) options.onRefused(document, problem);
     else options.onAccepted(document);
   };

@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DesiredDocument, JsonObject, JsonValue } from './edge/edge.ts';
+import type { DesiredDocument, JsonValue } from './edge/edge.ts';
 import { errorText } from './errors.ts';
 import type { Log } from './log.ts';
 import { isObject } from './merge-patch.ts';
@@ -12,6 +12,8 @@ export interface DesiredStore {
   load(): Promise<DesiredDocument | undefined>;
   /** Never rejects: a full disk must not end a working module. */
   save(document: DesiredDocument): Promise<void>;
+  /** Resolves when everything is written. */
+  idle(): Promise<void>;
 }
 
 const FORMAT = 1;
@@ -25,13 +27,10 @@ function withoutSecrets(value: JsonValue): JsonValue {
 }
 
 function readDocument(text: string): DesiredDocument | undefined {
-  const stored: unknown = JSON.parse(text);
-  if (typeof stored !== 'object' || stored === null || !('format' in stored) || stored.format !== FORMAT)
-    return undefined;
-  if (!('version' in stored) || typeof stored.version !== 'number') return undefined;
-  if (!('properties' in stored) || typeof stored.properties !== 'object' || stored.properties === null)
-    return undefined;
-  return { version: stored.version, properties: stored.properties as JsonObject };
+  const stored = JSON.parse(text) as JsonValue;
+  if (!isObject(stored) || stored['format'] !== FORMAT) return undefined;
+  const { version, properties } = stored;
+  return typeof version === 'number' && isObject(properties) ? { version, properties } : undefined;
 }
 
 /** The file carries the name of the instance, since several may share one volume. */
@@ -83,5 +82,6 @@ export function createDesiredStore(folder: string, instance: string, fields: Fie
       saving = saving.then(() => write(document));
       return saving;
     },
+    idle: () => saving,
   };
 }

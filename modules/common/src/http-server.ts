@@ -1,11 +1,12 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type * as nodeHttp from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import type { JsonObject, JsonValue, MethodReply } from './edge/edge.ts';
 import { ConfigError, errorText, SuiteError } from './errors.ts';
+import { judge } from './http-access.ts';
 import { jsonErrorPlace } from './json-place.ts';
 import { MAX_METHOD_BYTES } from './method-table.ts';
+import { redactText } from './redact.ts';
 import { unknownName } from './suggest.ts';
 
 /** Direct methods over HTTP: offered only where there is no IoT Edge. */
@@ -28,7 +29,8 @@ export interface HttpServerOptions {
 
 export interface HttpServer {
   readonly port: number;
-  stop(): Promise<void>;
+  /** Takes no more connections and gives replies under way a moment, until the signal aborts. */
+  stop(signal: AbortSignal): Promise<void>;
 }
 
 interface Answer {
@@ -42,6 +44,8 @@ interface Answer {
 const { createServer } = createRequire(import.meta.url)('node:http') as typeof nodeHttp;
 
 const BODY_TIME_MS = 10_000;
+/** Methods have been waited for when the server stops: what is left are the ends of replies, and callers that say nothing. */
+const FLUSH_MS = 500;
 
 function fail(status: number, text: string): Answer {
   return { status, body: { Message: text, Status: status } };
@@ -53,8 +57,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     { requestTimeout: BODY_TIME_MS, headersTimeout: BODY_TIME_MS },
     (request, response) => {
       answer(request, options).then(
-        (found) => reply(request, response, found),
-        (error: unknown) => reply(request, response, fail(500, errorText(error))),
+        (found) => reply(server, request, response, found),
+        (error: unknown) => reply(server, request, response, fail(500, redactText(errorText(error)))),
       );
     },
   );
@@ -62,18 +66,25 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const address = server.address();
   return {
     port: typeof address === 'object' && address ? address.port : options.port,
-    stop: () =>
+    stop: (signal) =>
       new Promise((resolve) => {
-        server.close(() => resolve());
-        // Replies under way were waited for before; what is left are idle connections of scrapers.
-        server.closeAllConnections();
+        const cut = (): void => server.closeAllConnections();
+        const timer = setTimeout(cut, FLUSH_MS);
+        server.close(() => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', cut);
+          resolve();
+        });
+        if (signal.aborted) cut();
+        else signal.addEventListener('abort', cut, { once: true });
       }),
   };
 }
 
 function listen(server: Server, { port, host }: HttpServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(listenMistake(error, port)));
+    // It stays: a connection that cannot be accepted, for want of descriptors, must not end the module.
+    server.on('error', (error: NodeJS.ErrnoException) => reject(listenMistake(error, port)));
     server.listen({ port, ...(host === undefined ? {} : { host }) }, resolve);
   });
 }
@@ -122,29 +133,18 @@ async function answer(request: IncomingMessage, options: HttpServerOptions): Pro
     : only('POST');
 }
 
-function isLoopback(address: string | undefined): boolean {
-  return address !== undefined && /^(::ffff:)?127\.|^::1$/.test(address);
-}
-
-/**
- * Without a token: callers on this host only, and no web pages that a browser on this host happens to show (they carry an
- * Origin, or reach us under a name that is not this host's).
- */
-function refuse(request: IncomingMessage, token: string | undefined): Answer | undefined {
-  const { authorization, origin, host = '' } = request.headers;
-  if (token !== undefined) {
-    const given = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1];
-    const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-    if (given !== undefined && timingSafeEqual(digest(given), digest(token))) return undefined;
-    return {
-      ...fail(401, 'expected the header Authorization: Bearer with the value of METHODS_TOKEN'),
-      headers: { 'www-authenticate': 'Bearer' },
-    };
+function refuse({ socket, headers }: IncomingMessage, token: string | undefined): Answer | undefined {
+  switch (judge({ address: socket.remoteAddress, headers }, token)) {
+    case 'allowed':
+      return undefined;
+    case 'without token':
+      return {
+        ...fail(401, 'expected the header Authorization: Bearer with the value of METHODS_TOKEN'),
+        headers: { 'www-authenticate': 'Bearer' },
+      };
+    case 'not local':
+      return fail(403, 'only callers on the same host are answered; set METHODS_TOKEN to let others in');
   }
-  const name = host.replace(/:\d+$/, '');
-  const isLocalName = name === 'localhost' || name === '[::1]' || /^127(\.\d+){3}$/.test(name);
-  if (isLoopback(request.socket.remoteAddress) && origin === undefined && isLocalName) return undefined;
-  return fail(403, 'only callers on the same host are answered; set METHODS_TOKEN to let others in');
 }
 
 async function callMethod(rawName: string, request: IncomingMessage, methods: HttpMethods): Promise<Answer> {
@@ -182,7 +182,14 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
   return bytes > MAX_METHOD_BYTES ? undefined : Buffer.concat(chunks).toString();
 }
 
-function reply(request: IncomingMessage, response: ServerResponse, { status, body, headers }: Answer): void {
+function reply(
+  server: Server,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, body, headers }: Answer,
+): void {
+  // A kept connection would hold up the stop.
+  if (!server.listening) response.shouldKeepAlive = false;
   const text = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`;
   const type = 'application/json; charset=utf-8';
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text), ...headers });

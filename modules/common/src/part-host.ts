@@ -2,29 +2,16 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from './clock.ts';
 import { sleep } from './clock.ts';
 import type { Component, ComponentHealth } from './component.ts';
-import type { JsonObject, MethodHandler } from './edge/edge.ts';
+import type { MethodHandler } from './edge/edge.ts';
 import { errorText } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Part } from './module.ts';
 import type { PartSchedules } from './part-start.ts';
-import { abortable, partSchedules } from './part-start.ts';
+import { abortable, partSchedules, within } from './part-start.ts';
+import type { KeyState, PartState, Running, Target } from './part-state.ts';
+import { keyState, partHealth } from './part-state.ts';
 import { retry } from './retry.ts';
-
-/** Settings with the desired properties they were made of. */
-export interface Target<S> {
-  readonly settings: S;
-  readonly desired: JsonObject;
-}
-
-interface Running<S> {
-  component: Component<S> | undefined;
-  target: Target<S>;
-  isStarted: boolean;
-  error?: string;
-}
-
-export type KeyState =
-  { readonly kind: 'in use' | 'pending' } | { readonly kind: 'waiting' | 'failed'; readonly detail: string };
+import { stopWithin } from './stop-steps.ts';
 
 export interface PartHostOptions<S> {
   readonly part: Part<S>;
@@ -39,6 +26,10 @@ export interface PartHostOptions<S> {
 
 /** Time that the last good settings of an exclusive part get to come back. */
 const RESTORE_MS = 5000;
+/** Longest attempt of an exclusive part: nothing works meanwhile. */
+const EXCLUSIVE_START_MS = 30_000;
+/** A component that does not even stop when its signal aborts is left behind after this time. */
+const ABANDON_MS = 1000;
 
 /** Keeps one part of a module at the newest settings that work. */
 export class PartHost<S> {
@@ -48,6 +39,9 @@ export class PartHost<S> {
   #active: Running<S> | undefined;
   #candidate: Running<S> | undefined;
   #missing: string | undefined;
+  /** What worked last, until something is missing. */
+  #good: Target<S> | undefined;
+  readonly #hurry = new AbortController();
   #work = new AbortController();
   #queue: Promise<void> = Promise.resolve();
 
@@ -93,39 +87,30 @@ export class PartHost<S> {
   }
 
   health(): ComponentHealth {
-    if (this.#missing !== undefined) return { state: 'down', detail: this.#missing };
-    const active = this.#active;
-    if (!active) return { state: 'down', detail: 'not created yet' };
-    const own = active.component?.health() ?? { state: 'down' };
-    const detail = own.detail ?? active.error;
-    const withDetail = detail === undefined ? own : { ...own, detail };
-    if (!active.isStarted) return { ...withDetail, state: 'down', detail: detail ?? 'starting' };
-    const failure = this.#candidate?.error;
-    if (own.state !== 'ok' || failure === undefined) return own.state === 'ok' ? own : withDetail;
-    return { ...own, state: 'degraded', detail: `the new settings are not in use: ${failure}` };
+    return partHealth(this.#state);
   }
 
   /** How far a setting has come into effect here. */
   keyState(key: keyof S & string): KeyState {
-    if (this.#missing !== undefined) return { kind: 'waiting', detail: this.#missing };
-    const active = this.#active;
-    const target = this.#target;
-    if (!active || !target) return { kind: 'pending' };
-    if (!isDeepStrictEqual(active.target.settings[key], target.settings[key])) {
-      const failure = this.#candidate?.error;
-      return failure === undefined ? { kind: 'pending' } : { kind: 'failed', detail: failure };
-    }
-    if (!active.isStarted) {
-      return active.error === undefined ? { kind: 'pending' } : { kind: 'failed', detail: active.error };
-    }
-    const own = active.component?.health();
-    return own?.state === 'down' ? { kind: 'failed', detail: own.detail ?? 'down' } : { kind: 'in use' };
+    return keyState(this.#state, key);
   }
 
   async stop(signal: AbortSignal): Promise<void> {
     this.#work.abort();
+    const hurry = (): void => this.#hurry.abort();
+    if (signal.aborted) hurry();
+    else signal.addEventListener('abort', hurry, { once: true });
     await this.#queue;
     await this.#active?.component?.stop(signal);
+  }
+
+  get #state(): PartState<S> {
+    return {
+      missing: this.#missing,
+      target: this.#target,
+      active: this.#active,
+      failure: this.#candidate?.error,
+    };
   }
 
   #changed(before: Target<S>, after: Target<S>): (keyof S & string)[] {
@@ -141,6 +126,7 @@ export class PartHost<S> {
     const active = this.#active;
     if (this.#missing !== undefined) {
       this.#active = undefined;
+      this.#good = undefined;
       await this.#release(active);
       this.#options.onChange();
       return;
@@ -150,17 +136,18 @@ export class PartHost<S> {
       changed.every((key) => isLive(key)) &&
       (changed.length === 0 || active?.component?.applyLive !== undefined);
     if (active && canKeep) {
-      active.target = target;
       if (changed.length > 0) active.component?.applyLive?.(target.settings);
+      active.target = target;
+      if (active.isStarted) this.#good = target;
       this.#options.onChange();
       if (!active.isStarted) await this.#startUntilDone(active, signal);
+    } else if (part.exclusive === true && this.#good) {
+      await this.#replaceExclusive(this.#good, target, signal);
     } else if (!active?.isStarted) {
       // Nothing works yet that could be kept: the new one answers from now on.
       this.#active = { component: undefined, target, isStarted: false };
       await this.#release(active);
       await this.#startUntilDone(this.#active, signal);
-    } else if (part.exclusive === true) {
-      await this.#replaceExclusive(active, target, signal);
     } else {
       await this.#replace(active, target, signal);
     }
@@ -173,6 +160,7 @@ export class PartHost<S> {
       await abortable(running.component.start(signal), signal);
       delete running.error;
       running.isStarted = true;
+      this.#good = running.target;
     } catch (error) {
       if (!signal.aborted) running.error = errorText(error);
       throw error;
@@ -224,32 +212,34 @@ export class PartHost<S> {
     await this.#release(old);
   }
 
-  async #replaceExclusive(old: Running<S>, target: Target<S>, signal: AbortSignal): Promise<void> {
-    let holder = old;
+  async #replaceExclusive(good: Target<S>, target: Target<S>, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
     for (let failures = 1; ; failures += 1) {
-      holder.isStarted = false;
+      const holder = this.#active;
+      this.#active = { component: undefined, target: good, isStarted: false };
       await this.#release(holder);
       const candidate: Running<S> = { component: undefined, target, isStarted: false };
       this.#candidate = candidate;
       try {
-        await this.#start(candidate, signal);
+        await within(EXCLUSIVE_START_MS, signal, clock, (limit) => this.#start(candidate, limit));
         this.#active = candidate;
         this.#candidate = undefined;
         this.#options.onChange();
         return;
       } catch (error) {
         await this.#release(candidate);
-        holder = { component: undefined, target: old.target, isStarted: false };
-        this.#active = holder;
         if (signal.aborted) throw error;
+        candidate.error ??= 'it did not start in time';
         this.#options.log.warn('a part did not start; the last good settings come back', {
           part: this.name,
-          error: errorText(error),
+          error: candidate.error,
         });
+        const restored: Running<S> = { component: undefined, target: good, isStarted: false };
+        this.#active = restored;
         this.#options.onChange();
-        await this.#restore(holder, signal);
-        const waitMs = holder.isStarted ? this.#schedules.exclusive(failures) : 0;
-        await sleep(waitMs, signal, this.#options.clock);
+        await this.#restore(restored, signal);
+        const waitMs = restored.isStarted ? this.#schedules.exclusive(failures) : 0;
+        await sleep(waitMs, signal, clock);
       } finally {
         if (signal.aborted) this.#candidate = undefined;
       }
@@ -258,14 +248,10 @@ export class PartHost<S> {
 
   /** Gives the last good settings some time; when they do not work either, the new ones are as good. */
   async #restore(holder: Running<S>, signal: AbortSignal): Promise<void> {
-    const limit = new AbortController();
-    const cancel = this.#options.clock.after(RESTORE_MS, () => limit.abort());
     try {
-      await this.#startUntilDone(holder, AbortSignal.any([signal, limit.signal]));
+      await within(RESTORE_MS, signal, this.#options.clock, (limit) => this.#startUntilDone(holder, limit));
     } catch (error) {
       if (signal.aborted) throw error;
-    } finally {
-      cancel();
     }
   }
 
@@ -273,14 +259,13 @@ export class PartHost<S> {
   async #release(running: Running<S> | undefined): Promise<void> {
     const component = running?.component;
     if (!component) return;
-    const limit = new AbortController();
-    const cancel = this.#options.clock.after(this.#options.drainMs, () => limit.abort());
+    const { clock, drainMs, log } = this.#options;
     try {
-      await component.stop(limit.signal);
+      await within(drainMs, this.#hurry.signal, clock, (signal) =>
+        stopWithin(component.stop(signal), signal, ABANDON_MS, clock),
+      );
     } catch (error) {
-      this.#options.log.warn('stopping a replaced part failed', { part: this.name, error: errorText(error) });
-    } finally {
-      cancel();
+      log.warn('stopping a replaced part failed', { part: this.name, error: errorText(error) });
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { Clock } from './clock.ts';
 import type { ErrorCode } from './errors.ts';
 import { SuiteError } from './errors.ts';
 import type { Schedule } from './retry.ts';
@@ -37,4 +38,20 @@ export function abortable(work: Promise<void>, signal: AbortSignal): Promise<voi
     else signal.addEventListener('abort', stopped, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stopped));
   });
+}
+
+/** Runs with a signal that aborts with the given one, or after the time. */
+export async function within(
+  ms: number,
+  signal: AbortSignal,
+  clock: Clock,
+  run: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const limit = new AbortController();
+  const cancel = clock.after(ms, () => limit.abort());
+  try {
+    await run(AbortSignal.any([signal, limit.signal]));
+  } finally {
+    cancel();
+  }
 }

@@ -5,8 +5,8 @@ import type { PartHealth } from './health.ts';
 import { overall, readyBody } from './health.ts';
 import type { Log } from './log.ts';
 import type { Part } from './module.ts';
-import type { KeyState, Target } from './part-host.ts';
 import { PartHost } from './part-host.ts';
+import type { KeyState, Target } from './part-state.ts';
 
 /** All parts of a module as one. */
 export interface Parts<S> {

@@ -37,7 +37,7 @@ export async function attemptConnect(options: AttemptOptions): Promise<Connected
   client.on('error', (error: Error) => (reported ??= error));
   try {
     const limit = target.connectTimeoutMs + target.commandTimeoutMs;
-    await deadline(client.connect(), limit, signal, () => silent(limit), clock);
+    await deadline(connectOrEnd(client), limit, signal, () => silent(limit), clock);
     // A failed SELECT is only reported and would leave the client on database 0.
     if (reported !== undefined) throw reported;
     const facts = await untilLoaded(client, options);
@@ -46,6 +46,18 @@ export async function attemptConnect(options: AttemptOptions): Promise<Connected
     client.disconnect();
     throw reported ?? error;
   }
+}
+
+/** The library's promise stays open for ever when a cluster answers but is not able to serve. */
+function connectOrEnd(client: RedisClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let nodeError: Error | undefined;
+    client.on('node error', (error: Error) => (nodeError = error));
+    client.once('end', () => reject(nodeError ?? notServing()));
+    client.connect().then(resolve, (error: unknown) => {
+      reject(error instanceof Error ? (nodeError ?? error) : notServing());
+    });
+  });
 }
 
 /** The library calls itself ready as soon as the socket is; Redis may still be loading, or stalled. */
@@ -90,6 +102,16 @@ function silent(ms: number): SuiteError {
 function loading(percent: string | undefined): SuiteError {
   const progress = percent === undefined ? '' : ` (${percent} %)`;
   return new SuiteError('REDIS_LOADING', `Redis is still loading its data${progress}`, { retryable: true });
+}
+
+function notServing(): SuiteError {
+  return new SuiteError(
+    'REDIS_CLUSTER_DOWN',
+    'the Redis cluster does not serve all of its slots now; check its nodes',
+    {
+      retryable: true,
+    },
+  );
 }
 
 function stillFailingOver(): SuiteError {

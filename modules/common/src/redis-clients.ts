@@ -51,7 +51,13 @@ export function createClient(
       sentinelRetryStrategy: never,
     });
   }
-  return new Redis({ ...options, ...target.place, db: target.db, retryStrategy: never });
+  return new Redis({
+    ...options,
+    host: target.place.host,
+    port: target.place.port,
+    db: target.db,
+    retryStrategy: never,
+  });
 }
 
 function createCluster(

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import type { Clock } from './clock.ts';
 import { systemClock } from './clock.ts';
 import { SuiteError } from './errors.ts';
@@ -13,6 +14,7 @@ import type { RedisPlace, RedisTarget } from './redis-settings.ts';
 import { placed, placeText, RedisCallError } from './redis-status.ts';
 import type { RedisState, RedisStatus } from './redis-status.ts';
 import { deadline, exponential, retry } from './retry.ts';
+import { createWriteGathering } from './write-gathering.ts';
 
 export interface RedisConnectionOptions {
   readonly target: RedisTarget;
@@ -48,6 +50,7 @@ export class RedisConnection {
   readonly #listeners: (() => void)[] = [];
   readonly #inFlight = new Set<Promise<unknown>>();
   readonly #warned = new Set<string>();
+  readonly #gatherWrites = createWriteGathering();
   #awaiting: Awaiting[] = [];
   #status: RedisStatus;
   #client: RedisClient | undefined;
@@ -104,6 +107,7 @@ export class RedisConnection {
     const before = this.#replies;
     const late = (): SuiteError =>
       new SuiteError('REDIS_TIMEOUT', `no answer within ${timeoutMs} ms`, { retryable: true });
+    if (client instanceof Redis) this.#gatherWrites(client.stream);
     const promise = deadline(call(client), timeoutMs, undefined, late, this.#clock);
     this.#inFlight.add(promise);
     try {

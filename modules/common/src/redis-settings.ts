@@ -195,7 +195,10 @@ export function redisTarget(settings: RedisSettings): RedisTarget {
   const tls = endpoint?.tls ?? settings.redisTls;
   return {
     mode: settings.redisMode,
-    place: endpoint ?? { host: settings.redisHost ?? '', port: settings.redisPort },
+    place: {
+      host: endpoint?.host ?? settings.redisHost ?? '',
+      port: endpoint?.port ?? settings.redisPort,
+    },
     sentinels: settings.redisSentinels.map((given) => placeOf(given)),
     sentinelMaster: settings.redisSentinelMaster,
     ...optional('sentinelPassword', settings.redisSentinelPassword),

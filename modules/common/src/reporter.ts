@@ -44,7 +44,9 @@ export function createReporter(options: ReporterOptions): Reporter {
 
   const plan = (ms: number): void => {
     if (cancelTimer || isSending || isStopped || !isConnected) return;
-    const wait = Math.max(ms, lastSent + minIntervalMs - clock.now());
+    // A clock that was set back must not silence the reports until it has caught up.
+    const rest = Math.min(lastSent + minIntervalMs - clock.now(), minIntervalMs);
+    const wait = Math.max(ms, rest);
     cancelTimer = clock.after(wait, () => {
       cancelTimer = undefined;
       void flush();

@@ -17,8 +17,6 @@ import { startModule } from './start-module.ts';
 
 const STANDARD_OUTPUT = 1;
 const STANDARD_ERROR = 2;
-/** Part of the stop time in which work may end by itself; the rest is for what has to be cut off. */
-const DRAIN_SHARE = 0.75;
 
 /** Runs a module until it is told to stop: the one call of a module's `main.ts`. It ends the process. */
 export async function runModule<F extends Fields>(definition: ModuleDefinition<F>): Promise<void> {
@@ -42,12 +40,15 @@ export async function runModule<F extends Fields>(definition: ModuleDefinition<F
       readSecret: (path) => readFileSync(path, 'utf8'),
     };
     if (line.command === undefined) {
-      const running = await startModule(definition, { sources, log, hostName: hostname(), processFacts });
-      endOnSignals(running, log);
+      // Before the start: process 1 of a container misses a signal for which there is no handler.
+      const starting = startModule(definition, { sources, log, hostName: hostname(), processFacts });
+      endOnSignals(starting, log);
+      await starting;
       return;
     }
     const stop = new AbortController();
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
+    const onSignal = (): void => (stop.signal.aborted ? process.exit(1) : stop.abort());
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, onSignal);
     const { exitCode, result } = await runCommand(definition, line.command, {
       sources,
       log,
@@ -93,28 +94,29 @@ function endOnAccidents(log: Log): void {
   process.on('unhandledRejection', end);
 }
 
-function endOnSignals(running: RunningModule, log: Log): void {
+function endOnSignals(starting: Promise<RunningModule>, log: Log): void {
   const hurry = new AbortController();
   let isStopping = false;
-  const stop = (signal: NodeJS.Signals): void => {
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (isStopping) {
       log.warn('told to stop again: now', { signal });
-      hurry.abort();
       process.exit(1);
     }
     isStopping = true;
-    setTimeout(() => hurry.abort(), running.stopDeadlineMs * DRAIN_SHARE).unref();
+    const running = await starting;
+    setTimeout(() => hurry.abort(), running.drainMs);
     setTimeout(() => {
       log.error('the module did not stop in time', { deadlineMs: running.stopDeadlineMs });
       process.exit(1);
-    }, running.stopDeadlineMs).unref();
-    void running.stop(hurry.signal).then((isClean) => {
-      log.info('module stopped', { signal });
-      process.exit(isClean ? 0 : 1);
-    });
+    }, running.stopDeadlineMs);
+    const isClean = await running.stop(hurry.signal);
+    log.info('module stopped', { signal });
+    process.exit(isClean ? 0 : 1);
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  // A start that fails is told by whoever waits for it.
+  const onSignal = (signal: NodeJS.Signals): void => void stop(signal).catch(() => undefined);
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
 }
 
 function processFacts(): ProcessFacts {
@@ -122,7 +124,7 @@ function processFacts(): ProcessFacts {
   return {
     residentBytes: process.memoryUsage.rss(),
     cpuSeconds: (user + system) / 1e6,
-    startTimeSeconds: Date.now() / 1000 - process.uptime(),
+    startTimeSeconds: Math.round(Date.now() - process.uptime() * 1000) / 1000,
   };
 }
 

@@ -20,6 +20,8 @@ import type { CommonFields } from './settings-common.ts';
 import { allFields } from './settings-common.ts';
 import type { Check, Sources } from './settings-parse.ts';
 import { parseSettings } from './settings-parse.ts';
+import type { StopStep } from './stop-steps.ts';
+import { runStopSteps } from './stop-steps.ts';
 import { createTwinAnswers } from './twin-answers.ts';
 
 export interface StartOptions {
@@ -39,11 +41,15 @@ export interface RunningModule {
   readonly port: number;
   readonly edge: Edge;
   readonly stopDeadlineMs: number;
+  /** After this part of it, the signal of `stop` should abort. */
+  readonly drainMs: number;
   health(): JsonObject;
   /** Drains and releases in reverse order; the signal aborting means "now". Never rejects; false when something failed. */
   stop(signal: AbortSignal): Promise<boolean>;
 }
 
+/** Part of the stop time in which work may end by itself; the rest is for what has to be cut off. */
+const DRAIN_SHARE = 0.75;
 /** How long a replaced component may finish its work. */
 const DRAIN_MS = 5000;
 const REPORT_INTERVAL_MS = 10_000;
@@ -99,6 +105,7 @@ export async function startModule<F extends Fields>(
     minIntervalMs: edge.kind === 'azure' ? REPORT_INTERVAL_MS : 0,
     ...(edge.kind === 'azure' ? {} : { settleMs: 0 }),
   });
+  const ownKeys = new Set<string>();
   const context: ModuleContext = {
     name: definition.name,
     instance,
@@ -106,7 +113,10 @@ export async function startModule<F extends Fields>(
     metrics,
     edge,
     settingsVersion: () => desired.acceptedVersion ?? 0,
-    report: (key, value) => reporter.set(key, value),
+    report(key, value) {
+      ownKeys.add(key);
+      reporter.set(key, value);
+    },
   };
 
   const desired = createDesiredSettings<Fields>({
@@ -138,7 +148,14 @@ export async function startModule<F extends Fields>(
     drainMs: DRAIN_MS,
     onChange: () => answers.refresh(),
   });
-  const answers = createTwinAnswers({ fields, desired, parts, reporter, clock });
+  const answers = createTwinAnswers({
+    fields,
+    desired,
+    parts,
+    reporter,
+    isOwn: (property) => ownKeys.has(property),
+    clock,
+  });
   const applySettings = (): void => {
     const settings = desired.settings as S;
     log.level = (desired.settings as SettingsOf<CommonFields>).logLevel;
@@ -205,21 +222,20 @@ export async function startModule<F extends Fields>(
     log.info('module stops', { uptimeSeconds: Math.round((clock.now() - startedAt) / 1000) });
     desired.stop();
     answers.stop();
-    let isClean = true;
-    const steps: readonly (readonly [string, () => Promise<void>])[] = [
+    const steps: readonly StopStep[] = [
       ['methods', () => methods.stop(signal)],
       ...parts.stops(signal),
       ['edge', () => edge.stop(signal)],
-      ['http', () => http.stop()],
+      ['http', () => http.stop(signal)],
+      ['state', () => store?.idle() ?? Promise.resolve()],
     ];
-    for (const [name, step] of steps) {
-      try {
-        await step();
-      } catch (error) {
-        isClean = false;
-        log.error('stopping a part failed', { part: name, error: errorText(error) });
-      }
-    }
+    const isClean = await runStopSteps(steps, {
+      signal,
+      graceMs: ((1 - DRAIN_SHARE) * host.stopDeadlineMs) / (steps.length + 1),
+      clock,
+      onFailure: (name, error) =>
+        log.error('stopping a part failed', { part: name, error: errorText(error) }),
+    });
     reporter.stop();
     endMeasuring?.();
     return isClean;
@@ -228,6 +244,7 @@ export async function startModule<F extends Fields>(
     port: http.port,
     edge,
     stopDeadlineMs: host.stopDeadlineMs,
+    drainMs: DRAIN_SHARE * host.stopDeadlineMs,
     health,
     stop: (signal) => (stopping ??= stopAll(signal)),
   };

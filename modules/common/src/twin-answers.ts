@@ -20,11 +20,14 @@ export interface TwinAnswersOptions<S> {
   readonly desired: DesiredSettings<Fields>;
   readonly parts: Parts<S>;
   readonly reporter: Reporter;
+  /** True for a name under which the module itself reports something: a desired property of that name must not write over it. */
+  readonly isOwn: (property: string) => boolean;
   readonly clock: Clock;
 }
 
 /** An attempt that lasts longer is reported as under way. */
 const SLOW_MS = 5000;
+const HEALTH = 'health';
 
 function plain(value: unknown): JsonValue {
   if (typeof value === 'string' || typeof value === 'boolean') return value;
@@ -37,20 +40,22 @@ export function createTwinAnswers<S>({
   desired,
   parts,
   reporter,
+  isOwn,
   clock,
 }: TwinAnswersOptions<S>): TwinAnswers {
   const keyOf = new Map(Object.entries(fields).map(([key, field]) => [field.twin, key as keyof S & string]));
   const answered = new Set<string>();
   let since = clock.now();
   let last: ModuleHealth['state'] | undefined;
-  let slowFor: unknown;
+  let timedFor: unknown;
+  let isSlow = false;
   let cancel: (() => void) | undefined;
 
   const reportHealth = (): void => {
     const { state, detail } = overall(parts.health());
     if (state !== last) since = clock.now();
     last = state;
-    reporter.set('health', {
+    reporter.set(HEALTH, {
       state,
       ...(detail === undefined ? {} : { detail }),
       since: new Date(since).toISOString(),
@@ -69,10 +74,14 @@ export function createTwinAnswers<S>({
     const { newest } = desired;
     if (!newest) return;
     const { document, mistakes } = newest;
-    if (slowFor !== document) {
-      slowFor = document;
+    if (timedFor !== document) {
+      timedFor = document;
+      isSlow = false;
       cancel?.();
-      cancel = clock.after(SLOW_MS, refresh);
+      cancel = clock.after(SLOW_MS, () => {
+        isSlow = true;
+        refresh();
+      });
     }
     const acks = acknowledge({
       document,
@@ -84,9 +93,13 @@ export function createTwinAnswers<S>({
         return key === undefined ? { kind: 'in use' } : parts.keyState(key);
       },
       inUse,
-      isSlow: clock.now() - newest.at >= SLOW_MS,
+      isSlow,
     });
     for (const [property, ack] of Object.entries(acks)) {
+      if (property === HEALTH || (!keyOf.has(property) && isOwn(property))) {
+        answered.delete(property);
+        continue;
+      }
       answered.add(property);
       reporter.set(property, ack);
     }

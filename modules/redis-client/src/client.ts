@@ -16,6 +16,13 @@ import { answer } from './replies.ts';
 import type { ClientSettings } from './settings.ts';
 import type { Stats } from './stats.ts';
 
+/** What outlives the component, which is rebuilt when its settings change. */
+export interface Shared {
+  readonly stats: Stats;
+  /** The component at work: a new one that does not work yet must not report over it. */
+  working?: RedisItemClient;
+}
+
 /** Answers the direct methods from one Redis. */
 export class RedisItemClient implements Component<ClientSettings> {
   readonly name = 'redis';
@@ -23,20 +30,26 @@ export class RedisItemClient implements Component<ClientSettings> {
   readonly #databases: Databases;
   readonly #target: RedisTarget;
   readonly #log: Log;
-  readonly #stats: Stats;
+  readonly #shared: Shared;
+  readonly #report: ModuleContext['report'];
   #settings: ClientSettings;
   #lastError: JsonObject | undefined;
 
-  constructor(settings: ClientSettings, context: Pick<ModuleContext, 'instance' | 'log'>, stats: Stats) {
+  constructor(
+    settings: ClientSettings,
+    context: Pick<ModuleContext, 'instance' | 'log' | 'report'>,
+    shared: Shared,
+  ) {
     this.#settings = settings;
-    this.#stats = stats;
+    this.#shared = shared;
+    this.#report = (key, value) => context.report(key, value);
     this.#log = context.log.child('redis');
     this.#target = redisTarget(settings);
     this.#databases = new Databases(
       { target: this.#target, name: context.instance, log: this.#log },
       settings.durability === 'fsync',
     );
-    this.#databases.main.onStatus(() => this.#rememberError());
+    this.#databases.main.onStatus(() => this.#tell());
     const methods = itemMethods({
       store: new ItemStore(this.#databases),
       rules: () => this.#settings,
@@ -46,18 +59,22 @@ export class RedisItemClient implements Component<ClientSettings> {
       ...Object.entries(methods).map(([name, method]) => [name, this.#handler(name, method)] as const),
       [
         'Stats',
-        () => Promise.resolve(answer(200, 'Statistics since the module started', this.#stats.toJson())),
+        () =>
+          Promise.resolve(answer(200, 'Statistics since the module started', this.#shared.stats.toJson())),
       ],
     ]);
   }
 
   async start(signal: AbortSignal): Promise<void> {
     await this.#databases.main.connect(signal);
+    this.#shared.working = this;
+    this.#tell();
     const why = this.#databases.whyNoFsync;
     if (why !== undefined) this.#log.warn('durability fsync is set but cannot be kept', { reason: why });
   }
 
   stop(signal: AbortSignal): Promise<void> {
+    if (this.#shared.working === this) delete this.#shared.working;
     return this.#databases.close(signal);
   }
 
@@ -92,10 +109,16 @@ export class RedisItemClient implements Component<ClientSettings> {
     return { Durability: this.#databases.confirmsOnDisk ? 'fsync' : 'memory' };
   }
 
-  #rememberError(): void {
+  /** Reports how the connection stands: after each attempt and each change, never before. */
+  #tell(): void {
     const { error } = this.#databases.main.status;
-    if (error === undefined || this.#lastError?.['message'] === error.message) return;
-    this.#lastError = { code: error.code, message: error.message, at: new Date().toISOString() };
+    if (error !== undefined && this.#lastError?.['message'] !== error.message) {
+      this.#lastError = { code: error.code, message: error.message, at: new Date().toISOString() };
+    }
+    const { working } = this.#shared;
+    if (working !== undefined && working !== this) return;
+    const { data = {} } = this.health();
+    this.#report('redis', data);
   }
 
   #handler(name: string, method: Method): MethodHandler {
@@ -104,7 +127,7 @@ export class RedisItemClient implements Component<ClientSettings> {
       const touched: Touched = { readBytes: 0, writtenBytes: 0 };
       const reply = await method(payload, touched);
       const latencyMs = performance.now() - startedAt;
-      this.#stats.add({ method: name, status: reply.status, latencyMs, ...bytesOf(touched) });
+      this.#shared.stats.add({ method: name, status: reply.status, latencyMs, ...bytesOf(touched) });
       this.#log.debug('answered a direct method', {
         method: name,
         status: reply.status,

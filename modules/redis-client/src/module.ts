@@ -1,6 +1,7 @@
 import { checkRedis, missingRedis, redisFieldNames } from '@iotedge-redis/common';
 import type { ModuleDefinition } from '@iotedge-redis/common';
 import { RedisItemClient } from './client.ts';
+import type { Shared } from './client.ts';
 import { fields } from './settings.ts';
 import { Stats } from './stats.ts';
 
@@ -12,13 +13,13 @@ export const redisClient: ModuleDefinition<typeof fields> = {
   check: checkRedis,
   methods: ['SetItem', 'GetItem', 'DeleteItem', 'SetItems', 'GetItems', 'Stats'],
   build(context) {
-    const stats = new Stats(context.metrics);
+    const shared: Shared = { stats: new Stats(context.metrics) };
     return [
       {
         name: 'redis',
         uses: [...redisFieldNames, 'durability', 'allowedKeys', 'readOnly'],
         missing: missingRedis,
-        create: (settings) => new RedisItemClient(settings, context, stats),
+        create: (settings) => new RedisItemClient(settings, context, shared),
       },
     ];
   },

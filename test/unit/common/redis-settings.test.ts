@@ -40,7 +40,7 @@ test('asks for an endpoint by name when nothing says where Redis is', () => {
 test('lets the endpoint replace host, port, TLS and database together', () => {
   const environment = { ...defaults, redisHost: 'old', redisPort: 1, redisDb: 7, redisTls: true };
   const target = redisTarget({ ...environment, endpoint: 'new:2' });
-  deepEqual([target.place.host, target.place.port, target.db, target.tls], ['new', 2, 0, undefined]);
+  deepEqual([target.place, target.db, target.tls], [{ host: 'new', port: 2 }, 0, undefined]);
   const back = redisTarget(environment);
   deepEqual([back.place, back.db, back.tls], [{ host: 'old', port: 1 }, 7, {}]);
 });

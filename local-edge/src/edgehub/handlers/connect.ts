@@ -46,7 +46,10 @@ function findRefusal(
   }
   const { deviceId } = broker.hub;
   if (username.moduleId === '') {
-    return { code: notAuthorised, reason: `"${username.deviceId}" is no module; leaf devices are not emulated` };
+    return {
+      code: notAuthorised,
+      reason: `"${username.deviceId}" is no module; leaf devices are not emulated`,
+    };
   }
   if (username.deviceId !== deviceId) {
     return { code: notAuthorised, reason: `the device is "${deviceId}", not "${username.deviceId}"` };

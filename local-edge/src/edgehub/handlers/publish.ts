@@ -25,7 +25,14 @@ export function handlePublish(
   const payload = Buffer.from(packet.payload);
   switch (publication.kind) {
     case 'event':
-      broker.router.route(eventMessage(moduleId, publication.properties, payload));
+      try {
+        broker.router.route(eventMessage(moduleId, publication.properties, payload));
+      } catch (error) {
+        // no PUBACK and a closed connection: the sender tries again later
+        const reason = error instanceof Error ? error.message : 'unknown reason';
+        broker.refuse(connection, `published to ${packet.topic}, which cannot be stored: ${reason}`);
+        return;
+      }
       break;
     case 'twinGet':
       broker.twins.get(connection, moduleId, publication.requestId);
@@ -37,7 +44,10 @@ export function handlePublish(
       broker.invoker.reply(moduleId, publication.requestId, publication.status, payload);
       break;
     case 'ignored':
-      broker.log('warn', `${moduleId} published to ${packet.topic}, which ${publication.reason}; it is dropped`);
+      broker.log(
+        'warn',
+        `${moduleId} published to ${packet.topic}, which ${publication.reason}; it is dropped`,
+      );
       break;
   }
   if (packet.qos === 1 && !broker.hub.faults.noPuback) {

@@ -13,7 +13,11 @@ export function handleSubscribe(
   const { moduleId, session } = client;
   const granted = packet.subscriptions.map(({ topic, qos }) => [topic, qos === 0 ? 0 : 1] as const);
   session.add(granted);
-  connection.send({ cmd: 'suback', messageId: packet.messageId ?? 0, granted: granted.map(([, qos]) => qos) });
+  connection.send({
+    cmd: 'suback',
+    messageId: packet.messageId ?? 0,
+    granted: granted.map(([, qos]) => qos),
+  });
   const kinds = new Set(granted.map(([topic]) => kindOf(topic)));
   for (const [topic] of granted) {
     if (kindOf(topic) === undefined) {

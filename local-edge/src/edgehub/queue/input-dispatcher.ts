@@ -36,6 +36,11 @@ export class InputDispatcher {
     }, sweepMs).unref();
   }
 
+  /** Bytes that wait for modules. */
+  get storedBytes(): number {
+    return this.#options.store.bytes;
+  }
+
   enqueue(message: Omit<StoredMessage, 'id'>): void {
     const stored = this.#options.store.add(message);
     this.#insert(stored);
@@ -103,7 +108,10 @@ export class InputDispatcher {
     }
     const acknowledged = await withTimeout(sent, this.#options.ackTimeoutMs);
     if (acknowledged === undefined) {
-      log('warn', `no PUBACK from ${stored.moduleId} for a message to input ${stored.input}; sending it again`);
+      log(
+        'warn',
+        `no PUBACK from ${stored.moduleId} for a message to input ${stored.input}; sending it again`,
+      );
     }
     return acknowledged === true;
   }
@@ -131,7 +139,10 @@ export class InputDispatcher {
   }
 
   #giveUp(stored: StoredMessage): void {
-    this.#options.log('warn', `a message for input ${stored.input} of ${stored.moduleId} expired undelivered`);
+    this.#options.log(
+      'warn',
+      `a message for input ${stored.input} of ${stored.moduleId} expired undelivered`,
+    );
     this.#finish(stored);
   }
 

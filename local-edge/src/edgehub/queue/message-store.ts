@@ -14,8 +14,7 @@ export interface StoredMessage {
 }
 
 type Line =
-  | { readonly add: Omit<StoredMessage, 'message'> & { readonly message: Saved } }
-  | { readonly done: number };
+  { readonly add: Omit<StoredMessage, 'message'> & { readonly message: Saved } } | { readonly done: number };
 type Saved = Omit<RoutedMessage, 'body'> & { readonly body: string };
 
 const compactAfter = 2000;
@@ -30,10 +29,16 @@ export class MessageStore {
   #descriptor: number | null = null;
   #lines = 0;
   #lastId = 0;
+  #bytes = 0;
 
   constructor(file: string) {
     this.#file = file;
     this.#load();
+  }
+
+  /** Bytes of all bodies that wait. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   get all(): readonly StoredMessage[] {
@@ -43,13 +48,17 @@ export class MessageStore {
   add(message: Omit<StoredMessage, 'id'>): StoredMessage {
     this.#lastId += 1;
     const stored: StoredMessage = { id: this.#lastId, ...message };
-    this.#messages.set(stored.id, stored);
     this.#append(addLine(stored));
+    this.#messages.set(stored.id, stored);
+    this.#bytes += stored.message.body.length;
     return stored;
   }
 
   remove(id: number): void {
-    if (!this.#messages.delete(id)) return;
+    const stored = this.#messages.get(id);
+    if (stored === undefined) return;
+    this.#messages.delete(id);
+    this.#bytes -= stored.message.body.length;
     this.#append(JSON.stringify({ done: id } satisfies Line));
     if (this.#lines > compactAfter && this.#lines > this.#messages.size * 2) this.#compact();
   }
@@ -79,6 +88,7 @@ export class MessageStore {
         this.#lastId = Math.max(this.#lastId, add.id);
       }
     }
+    for (const { message } of this.#messages.values()) this.#bytes += message.body.length;
     this.#compact();
   }
 

@@ -1,14 +1,20 @@
 import { RouteSyntaxError } from './lexer.ts';
 import type { Value } from './values.ts';
 
-type Step = { readonly name: string; readonly index?: number };
+interface Step {
+  readonly name: string;
+  readonly index?: number;
+}
 
 /** Compiles the part after `$body.`: names with at most one index each, as edgeHub's limited JSON path has it. */
 export function compileBodyPath(path: string, at: number): (body: unknown) => Value {
   const steps = path.split('.').map((part): Step => {
     const match = /^([^()<>@,;:\\"/[\]?={}.\s]+)(?:\[(\d+)\])?$/.exec(part);
     if (match?.[1] === undefined) {
-      throw new RouteSyntaxError(`"$body.${path}" is no path; write $body.name, $body.a.b or $body.list[0]`, at);
+      throw new RouteSyntaxError(
+        `"$body.${path}" is no path; write $body.name, $body.a.b or $body.list[0]`,
+        at,
+      );
     }
     return match[2] === undefined ? { name: match[1] } : { name: match[1], index: Number(match[2]) };
   });

@@ -136,7 +136,8 @@ function match(wanted: StaticType | undefined, given: StaticType | undefined): b
 
 function require(token: Token, holds: boolean, wanted: StaticType, given: Compiled): void {
   if (holds) return;
-  const hint = wanted === 'number' || given.type === 'number' ? '; properties are strings, use as_number(…)' : '';
+  const hint =
+    wanted === 'number' || given.type === 'number' ? '; properties are strings, use as_number(…)' : '';
   throw new RouteSyntaxError(`"${token.text}" wants a ${wanted} here, not a ${given.type}${hint}`, token.at);
 }
 

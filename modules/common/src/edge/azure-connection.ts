@@ -125,14 +125,18 @@ export function createConnection(
         else resolve(result);
       });
     });
-    const late = unavailable(what, `no answer within ${limitMs} ms`);
+    let isLate = false;
+    const late = (): SuiteError => {
+      isLate = true;
+      return unavailable(what, `no answer within ${limitMs} ms`);
+    };
     try {
-      const result = await deadline(answer, limitMs, ended.signal, () => late, clock);
+      const result = await deadline(answer, limitMs, ended.signal, late, clock);
       unanswered.delete(kind);
       return result;
     } catch (error) {
       if (isOver()) throw unavailable(what, 'the connection was lost', ended.signal.reason);
-      if (error === late) countUnanswered(kind);
+      if (isLate) countUnanswered(kind);
       throw error;
     }
   }
@@ -187,12 +191,14 @@ export function createConnection(
     async send(output, message) {
       // What failed stays counted, as it stays in mqtt.js's store: a graceful close would wait for its PUBACK.
       unacknowledged += 1;
+      guard.gatherWrites();
       await operate<unknown>('message', `sending to ${output}`, limits.sendMs, (done) =>
         transport.sendOutputEvent(output, message, done),
       );
       unacknowledged -= 1;
     },
     async reply(requestId, status, payload) {
+      guard.gatherWrites();
       await operate<unknown>('method', 'answering a method', limits.answerMs, (done) => {
         new iot.DeviceMethodResponse(requestId, transport).send(status, payload, done);
       });

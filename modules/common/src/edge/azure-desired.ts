@@ -42,6 +42,7 @@ export function createDesiredTracker(): DesiredTracker {
       current = { properties: applyPatch(current.properties, next), version: current.version + 1 };
     }
     const reached = current.version;
+    // Old ones and repetitions go the same way as those that were applied.
     early = new Map([...early].filter(([version]) => version > reached));
   };
 
@@ -69,7 +70,6 @@ export function createDesiredTracker(): DesiredTracker {
     patch(section) {
       const patch = parseSection(section);
       if (patch === undefined) return { incomplete: true };
-      if (current !== undefined && patch.version <= current.version) return { incomplete: false };
       if (early.size >= MAX_EARLY) early.clear();
       early.set(patch.version, patch.properties);
       settle();

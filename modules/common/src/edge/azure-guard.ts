@@ -2,13 +2,15 @@ import { Buffer } from 'node:buffer';
 import { createRequire } from 'node:module';
 import { MqttBase } from 'azure-iot-mqtt-base';
 import { errorText } from '../errors.ts';
+import type { Corkable } from '../write-gathering.ts';
+import { createWriteGathering } from '../write-gathering.ts';
 
 /** The part of mqtt.js's client that the guard touches. */
 export interface RawClient {
   on(event: 'error', listener: (error: unknown) => void): unknown;
   on(event: 'packetsend' | 'packetreceive', listener: (packet: { cmd: string }) => void): unknown;
   end(force: boolean): unknown;
-  readonly stream: { destroy(): unknown };
+  readonly stream: Corkable & { destroy(): unknown };
 }
 
 export interface GuardEvents {
@@ -21,7 +23,6 @@ export interface GuardEvents {
 type Connect = (uri: string, options: object) => RawClient;
 
 const TWIN_RESPONSE = '$iothub/twin/res/';
-const DESIRED_PATCH = '$iothub/twin/PATCH/properties/desired/';
 const METHOD_REQUEST = '$iothub/methods/POST/';
 
 /**
@@ -54,6 +55,11 @@ export class GuardedMqtt extends MqttBase {
     this.#provider.destroy();
   }
 
+  /** The packets that this turn of the event loop writes go out together. */
+  gatherWrites(): void {
+    this.#provider.gatherWrites();
+  }
+
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     const [topic, payload] = args;
     if (event !== 'message' || typeof topic !== 'string' || !Buffer.isBuffer(payload)) {
@@ -83,10 +89,6 @@ export class GuardedMqtt extends MqttBase {
         return errorBody(500, 'the answer is not JSON');
       }
       return payload;
-    }
-    if (topic.startsWith(DESIRED_PATCH) && !isJson(payload)) {
-      this.#events.onUnreadable('desired patch that is not JSON');
-      return undefined;
     }
     if (topic.startsWith(METHOD_REQUEST)) {
       const [name = '', query = ''] = topic.slice(METHOD_REQUEST.length).split('/?$rid=');
@@ -118,6 +120,7 @@ interface Provider {
   connect: Connect;
   isPingUnanswered(): boolean;
   destroy(): void;
+  gatherWrites(): void;
 }
 
 function createProvider(connectTimeoutMs: number, onError: (error: unknown) => void): Provider {
@@ -125,6 +128,7 @@ function createProvider(connectTimeoutMs: number, onError: (error: unknown) => v
   let client: RawClient | undefined;
   let destroyed = false;
   let pinged = false;
+  const gather = createWriteGathering();
   return {
     isPingUnanswered: () => pinged,
     connect(uri, options) {
@@ -140,6 +144,9 @@ function createProvider(connectTimeoutMs: number, onError: (error: unknown) => v
       destroyed = true;
       client?.end(true);
       client?.stream.destroy();
+    },
+    gatherWrites() {
+      if (client !== undefined) gather(client.stream);
     },
   };
 }

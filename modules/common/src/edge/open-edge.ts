@@ -1,3 +1,4 @@
+import { errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { readAzureSettings } from './azure-settings.ts';
 import { createDeferredEdge } from './deferred-edge.ts';
@@ -29,8 +30,13 @@ export function openEdge({ environment, log, standalone }: OpenEdgeOptions): Edg
   if (!isUnderIotEdge(environment)) return createStandaloneEdge(standalone);
   const { deviceId, moduleId } = readAzureSettings(environment);
   return createDeferredEdge('azure', { deviceId, moduleId }, async () => {
-    const { createAzureEdge } = await import('./azure-edge.ts');
-    return createAzureEdge({ environment, log });
+    try {
+      const { createAzureEdge } = await import('./azure-edge.ts');
+      return createAzureEdge({ environment, log });
+    } catch (error) {
+      log.error('the device SDK could not be loaded', { error: errorText(error) });
+      throw error;
+    }
   });
 }
 

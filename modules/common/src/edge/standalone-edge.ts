@@ -1,4 +1,4 @@
-import { SuiteError } from '../errors.ts';
+import { errorText, SuiteError } from '../errors.ts';
 import { applyPatch } from '../merge-patch.ts';
 import type {
   DesiredDocument,
@@ -86,9 +86,9 @@ export function createStandaloneEdge(identity: EdgeIdentity): StandaloneEdge {
       const handler = methods.get(request.name);
       if (!handler) return undefined;
       if (status.state !== 'connected') return failure(503, `${request.name}: the module is not running`);
-      const call = handler(request).catch((error: unknown) =>
-        failure(500, `${request.name} error: ${error instanceof Error ? error.message : String(error)}`),
-      );
+      const call = Promise.resolve()
+        .then(() => handler(request))
+        .catch((error: unknown) => failure(500, `${request.name} error: ${errorText(error)}`));
       underWay.add(call);
       try {
         return await call;

@@ -1,0 +1,41 @@
+import { relative } from 'node:path';
+import type { LocalEdge } from './runtime.ts';
+
+/** What a newcomer sees when everything runs: what to type next, where things are, how to end it. */
+export function welcome(edge: LocalEdge, stateDir: string, cwd: string, ms: number): string {
+  const { facts } = edge;
+  const modules = edge.agent.list().filter((one) => one.name !== 'edgeAgent' && one.name !== 'edgeHub');
+  const width = Math.max(0, ...modules.map((one) => one.name.length));
+  const rows = modules.map((one) => {
+    const why = one.status === 'running' ? '' : `: ${one.description}`;
+    return `  ${one.name.padEnd(width)}  ${one.status}${why}`;
+  });
+  const near = relative(cwd, stateDir);
+  const state = near.startsWith('..') ? stateDir : near;
+  // Commands find the folder .edge by themselves, from here upwards.
+  const setUp = near === '.edge' ? '' : `  export EDGE_STATE='${stateDir}'\n`;
+  const example = modules.find((one) => one.name === 'redis-client') ?? modules[0];
+  const first =
+    example?.name === 'redis-client'
+      ? `  npx edge invoke-module-method -m redis-client --mn SetItem --mp '"ping:pong"'
+  npx edge invoke-module-method -m redis-client --mn GetItem --mp '"ping"'
+  npx edge module-twin update -m redis-client --desired '{"endpoint":"redis:6379"}'
+
+`
+      : '';
+  const logs = `npx edge logs ${example?.name ?? 'edgeAgent'}`;
+  const https = facts.httpsPort === null ? '' : ` and ${facts.httpsPort}`;
+  return `
+The local edge is ready (${(ms / 1000).toFixed(1)} s): device ${facts.deviceId}
+
+${rows.join('\n')}
+
+In a second terminal, in this folder:
+
+${setUp}${first}  ${'npx edge list'.padEnd(28)}  the modules and how they are
+  ${logs.padEnd(28)}  what a module prints; files in ${state}/logs
+
+IoT Hub service API: https://localhost:${facts.port}${https}    edgeHub: mqtts://localhost:${facts.edgeHubPort}    all on loopback only
+Ctrl+C stops everything; state is kept in ${state}
+`;
+}
