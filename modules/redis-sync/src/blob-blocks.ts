@@ -4,7 +4,7 @@ import { createGunzip } from 'node:zlib';
 import { SuiteError } from '@iotedge-redis/common';
 import { BlobError } from './blob-errors.ts';
 import type { BlobFacts, RangeTask } from './blob-source.ts';
-import { MAX_RANGE_BYTES, createRange } from './blob-source.ts';
+import { RANGE_BYTES, createRange } from './blob-source.ts';
 
 export interface BlockOptions {
   readonly facts: BlobFacts;
@@ -29,7 +29,7 @@ async function* ranges(options: BlockOptions, from: number): AsyncGenerator<Buff
   const { facts, fetch, name } = options;
   const md5 = from === 0 && facts.contentMd5 !== undefined ? createHash('md5') : undefined;
   const start = (offset: number): Promise<Buffer> | undefined => {
-    const length = Math.min(MAX_RANGE_BYTES, facts.length - offset);
+    const length = Math.min(RANGE_BYTES, facts.length - offset);
     if (length <= 0) return undefined;
     const block = fetch(createRange(facts.etag, offset, length));
     // Whoever awaits it hears of the failure; until then it must not count as unhandled.
@@ -37,7 +37,7 @@ async function* ranges(options: BlockOptions, from: number): AsyncGenerator<Buff
     return block;
   };
   let next = start(from);
-  for (let offset = from + MAX_RANGE_BYTES; next !== undefined; offset += MAX_RANGE_BYTES) {
+  for (let offset = from + RANGE_BYTES; next !== undefined; offset += RANGE_BYTES) {
     const block = await next;
     next = start(offset);
     md5?.update(block);

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { SuiteError, sleep } from '@iotedge-redis/common';
 import type { Clock, Log } from '@iotedge-redis/common';
 import { readBlocks } from './blob-blocks.ts';
@@ -228,6 +229,8 @@ export class ImportRun {
     this.#inFlight = this.#apply(batch, encoded, format, firstBad);
     // Whoever awaits it hears of the failure; until then it must not count as unhandled.
     this.#inFlight.catch(() => undefined);
+    // The commands go out before this thread is busy with the next batch; else Redis would idle meanwhile.
+    await setImmediate();
   }
 
   async #settled(): Promise<void> {
