@@ -328,9 +328,12 @@ export class BlobSync implements Component<SyncSettings> {
     if (Object.keys(unknown).length > 0 || (ifChanged !== undefined && typeof ifChanged !== 'boolean')) {
       return reply(400, 'expected no payload, or {"ifChanged": true}');
     }
-    if (this.#cancel !== undefined) return reply(409, `an import is under way: ${this.#sentence()}`);
+    if (this.#cancel !== undefined || this.#wanted !== undefined)
+      return reply(409, `an import is under way: ${this.#sentence()}`);
     const isUnfinished = this.#state === 'cancelled' || this.#failure !== undefined;
     this.#trigger(ifChanged === true ? 'check' : isUnfinished ? 'resume' : 'new');
+    // Whoever asks for the status next must not be told of the run before.
+    this.#setState('checking');
     return reply(202, 'the import starts; SyncStatus and the reported property sync tell how it goes');
   }
 
