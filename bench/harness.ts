@@ -25,7 +25,7 @@ export interface Series {
 export interface CompareOptions {
   readonly warmups: number;
   readonly rounds: number;
-  onProgress?(text: string): void;
+  onProgress?: (text: string) => void;
 }
 
 export async function compare(contenders: readonly Contender[], options: CompareOptions): Promise<Series[]> {
@@ -65,6 +65,9 @@ export interface Row {
   readonly rssMB: number | null;
   readonly cpuSeconds: number | null;
 }
+
+/** A benchmark yields its rows; the row named after the module is ours. */
+export type Benchmark = (options: { rounds: number; progress: (text: string) => void }) => Promise<Row[]>;
 
 /** A row for one figure of one contender; the ratios are against each of the baselines. */
 export function row(

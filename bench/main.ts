@@ -1,11 +1,8 @@
 /** `npm run bench -- NAME [--json FILE] [--rounds N]`: measures one module against what a user would run instead. */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { Row } from './harness.ts';
+import type { Benchmark } from './harness.ts';
 import { table } from './table.ts';
-
-/** A benchmark yields its rows; the row named after the module is ours. */
-export type Benchmark = (options: { rounds: number; progress(text: string): void }) => Promise<Row[]>;
 
 const benchmarks: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
   'redis-client': () => import('./redis-client.ts'),

@@ -4,13 +4,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ImageCommand } from './image-command.ts';
 import { compare, row, type Contender, type Row } from './harness.ts';
 
 /** From start to ready (connected to Redis), against the time that Node itself takes to start and end. */
 export async function measureStart(
   main: string,
+  image: ImageCommand,
   redisEndpoint: string,
-  { rounds, progress }: { rounds: number; progress(text: string): void },
+  { rounds, progress }: { rounds: number; progress: (text: string) => void },
 ): Promise<Row[]> {
   const cache = mkdtempSync(join(tmpdir(), 'bench-start-'));
   const environment = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: cache };
@@ -18,8 +20,8 @@ export async function measureStart(
     name: 'redis-client start to ready',
     async run() {
       const startedAt = performance.now();
-      const child = spawn(process.execPath, [main], {
-        env: { ...environment, REDIS_ENDPOINT: redisEndpoint, HTTP_PORT: '0' },
+      const child = spawn(process.execPath, [...image.flags, main], {
+        env: { ...image.environment, ...environment, REDIS_ENDPOINT: redisEndpoint, HTTP_PORT: '0' },
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       const exited = once(child, 'exit');

@@ -4,8 +4,9 @@
  */
 import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { importCycle } from './import-cycles.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const suites = ['unit', 'contract', 'integration', 'e2e', 'faults'] as const;
@@ -79,7 +80,7 @@ function fail(sentence: string): never {
   process.exit(1);
 }
 
-/** What no tool checks: tests that would never run, tests switched off, projects without tests. */
+/** What no tool checks: tests that would never run, tests switched off, projects without tests, files in a circle. */
 function hygiene(): void {
   console.log('\n== hygiene');
   const files = globSync('test/**/*.test.ts', { cwd: root });
@@ -89,13 +90,17 @@ function hygiene(): void {
     if (/\.(skip|only|todo)\(|\b(skip|only|todo): ?true/.test(readFileSync(join(root, file), 'utf8')))
       fail(`${file}: a test is skipped, focused or left to do`);
   }
-  for (const project of ['common', 'redis-client', 'local-edge'])
+  const modules = globSync('modules/*', { cwd: root }).map((folder) => basename(folder));
+  for (const project of [...modules, 'local-edge'])
     if (!files.some((file) => file.startsWith(join('test', 'unit', project))))
       fail(`test/unit/${project}: no tests`);
   if (/"resolved": "https?:/.test(readFileSync(join(root, 'package-lock.json'), 'utf8')))
     fail(
       'package-lock.json names a registry host: keep omit-lockfile-registry-resolved=true in .npmrc and make it anew',
     );
+  const sources = ['modules/*/src/**/*.ts', 'local-edge/src/**/*.{ts,js}', 'bench/*.ts', 'build/*.ts'];
+  const cycle = importCycle(root, sources);
+  if (cycle !== undefined) fail(`files import each other in a circle: ${cycle.join(' -> ')}`);
 }
 
 function tests(suite: Suite, environment: Record<string, string> = {}): void {

@@ -14,7 +14,7 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-import { isAddress } from './certificates.ts';
+import { isAddress } from './net/address.ts';
 
 export interface PemPair {
   readonly cert: string;

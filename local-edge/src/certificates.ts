@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isAddress } from './net/address.ts';
 import { writeFileAtomically } from './state-file.ts';
 
 export interface IssuedCertificate {
@@ -109,9 +110,4 @@ function covers(pem: string, names: readonly string[]): boolean {
   return names.every((name) =>
     isAddress(name) ? certificate.checkIP(name) !== undefined : certificate.checkHost(name) !== undefined,
   );
-}
-
-/** Names of hosts go into a certificate as DNS names, addresses as IP names. */
-export function isAddress(name: string): boolean {
-  return name.includes(':') || /^\d+(?:\.\d+){3}$/.test(name);
 }

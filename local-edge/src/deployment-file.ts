@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { CheckoutModule } from './agent/checkout-module.ts';
 import { EdgeError } from './errors.ts';
 import type { ConfigurationContent, Hub } from './hub/hub-api.ts';
-import type { EnvironmentValues } from './manifest/expand-template.ts';
+import type { EnvironmentValues } from './manifest/template-sources.ts';
 import { expandTemplate } from './manifest/expand-template.ts';
 import { describeFindings } from './manifest/finding.ts';
 import { readTemplate } from './manifest/read-template.ts';

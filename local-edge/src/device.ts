@@ -67,7 +67,7 @@ export async function openDevice(
     host,
     stateDir,
     edgeHubHandler: (request, response) => edgeHub.handleRequest(request, response),
-    edgeHubUpgrade: (request, socket, head) => void edgeHub.handleUpgrade(request, socket, head),
+    edgeHubUpgrade: (request, socket, head) => edgeHub.handleUpgrade(request, socket, head),
     log,
   });
   await service.start();
@@ -76,7 +76,7 @@ export async function openDevice(
   const table = openNetworkTable(join(stateDir, 'net.json'));
   nameGateway(table, { edgeHub: edgeHub.port, https: httpsBound ? standardPorts.https : service.port });
 
-  const environment = async (moduleId: string, gatewayHostName: string): Promise<Record<string, string>> => {
+  const environment = async (moduleId: string): Promise<Record<string, string>> => {
     const identity = hub.identities.get(moduleId);
     if (identity === undefined) throw new EdgeError('NOT_FOUND', `There is no identity ${moduleId}.`);
     const workloadUri = `unix://${await workload.listen(moduleId)}`;
@@ -86,7 +86,7 @@ export async function openDevice(
       moduleId,
       generationId,
       hostName,
-      gatewayHostName,
+      gatewayHostName: hostName,
       workloadUri,
     });
   };
@@ -106,15 +106,12 @@ export async function openDevice(
       },
       policyKey,
     ),
-    environmentOf: (moduleId) => environment(moduleId, hostName),
+    environmentOf: environment,
     async environmentByHand(moduleId) {
       hub.identities.add(moduleId, { managedBy: null });
-      const gateway = edgeHub.port === standardPorts.edgeHub ? hostName : `${hostName}:${edgeHub.port}`;
-      // Lets a Node program reach the other modules by name; programs in other languages are not changed by it.
-      return {
-        ...(await environment(moduleId, gateway)),
-        NODE_OPTIONS: `--import=${preloadUrl(table.file)}`,
-      };
+      // Lets a Node program reach the gateway and the other modules by name and standard port; programs in other languages are
+      // not changed by it.
+      return { ...(await environment(moduleId)), NODE_OPTIONS: `--import=${preloadUrl(table.file)}` };
     },
     forget: (moduleId) => workload.close(moduleId),
   };

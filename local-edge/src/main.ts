@@ -2,10 +2,14 @@ import { runCli } from './cli/run-cli.ts';
 import { startCommand } from './start-command.ts';
 
 const abort = new AbortController();
+/** npm passes on the Ctrl+C that the terminal sent to the whole group: both count as one. */
+const sameKeyPressMs = 500;
+let firstSignalAt = 0;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    // Whoever presses Ctrl+C a second time does not want to wait.
-    if (abort.signal.aborted) process.exit(130);
+    // Whoever presses Ctrl+C a second time does not want to wait; what is left is ended by the next start.
+    if (abort.signal.aborted && performance.now() - firstSignalAt > sameKeyPressMs) process.exit(130);
+    if (!abort.signal.aborted) firstSignalAt = performance.now();
     abort.abort();
   });
 }

@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { CONTAINER, startAzurite } from '../helpers/azurite.ts';
@@ -63,7 +62,7 @@ test(`RS-19 killed ${ROUNDS} times at random points of imports of a million rows
     t.after(() => child.kill('SIGKILL'));
     let isDone = false;
     for await (const line of createInterface({ input: child.stdout })) {
-      if (/import (starts|resumes)/.test(line)) void sleep(killAfterMs).then(() => child.kill('SIGKILL'));
+      if (/import (starts|resumes)/.test(line)) setTimeout(() => child.kill('SIGKILL'), killAfterMs).unref();
       if (line.includes('import done')) {
         isDone = true;
         child.kill('SIGKILL');

@@ -2,9 +2,13 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import type { JsonValue } from '../../local-edge/src/hub/hub-api.ts';
+import { onEnd } from './cleanup.ts';
+import { edgeProgram } from './edge-process.ts';
+import type { EdgeProcess } from './edge-process.ts';
 import type { ServiceFixture } from './service-api.ts';
 
 export interface SdkError {
@@ -36,12 +40,24 @@ function environment(fixture: ServiceFixture): NodeJS.ProcessEnv {
   };
 }
 
+const worker = fileURLToPath(new URL('./azure-iothub-worker.ts', import.meta.url));
+
 export function startAzureIothub(fixture: ServiceFixture): AzureIothub {
-  const worker = fileURLToPath(new URL('./azure-iothub-worker.ts', import.meta.url));
-  const child: ChildProcess = spawn(process.execPath, [worker], {
-    env: environment(fixture),
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  return drive(
+    spawn(process.execPath, [worker], { env: environment(fixture), stdio: ['pipe', 'pipe', 'inherit'] }),
+  );
+}
+
+/** The same as a user has it: in a shell that has evaluated what `edge env` prints. */
+export function startAzureIothubFor(t: TestContext, edge: EdgeProcess): AzureIothub {
+  const script = 'variables=$("$0" "$1" env) && eval "$variables" && exec "$0" "$2"';
+  const args = ['-c', script, process.execPath, edgeProgram, worker];
+  const sdk = drive(spawn('sh', args, { env: edge.env, stdio: ['pipe', 'pipe', 'inherit'] }));
+  onEnd(t, () => sdk.stop());
+  return sdk;
+}
+
+function drive(child: ChildProcess): AzureIothub {
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new Error('the worker has no pipes');
   const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();

@@ -15,6 +15,7 @@ export interface ItemClient {
   until(status: number, method: string, payload: JsonValue): Promise<number>;
   health(): ComponentHealth;
   start(): Promise<void>;
+  stop(): Promise<void>;
   applyLive(settings: Partial<ClientSettings>): void;
   /** Everything it logged, at debug. */
   readonly lines: readonly string[];
@@ -78,6 +79,7 @@ export function createItemClient(t: TestContext, settings: Partial<ClientSetting
     },
     health: () => component.health(),
     start: () => component.start(AbortSignal.timeout(10_000)),
+    stop: () => component.stop(AbortSignal.timeout(1000)),
     applyLive: (live) => component.applyLive({ ...defaults, ...settings, ...live }),
     lines,
     reports,

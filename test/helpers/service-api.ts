@@ -8,7 +8,8 @@ import { createCertificates } from '../../local-edge/src/certificates.ts';
 import type { HubCore } from '../../local-edge/src/hub/hub.ts';
 import { createHub } from '../../local-edge/src/hub/hub.ts';
 import type { JsonValue } from '../../local-edge/src/hub/hub-api.ts';
-import type { ServiceApi, ServiceApiOptions } from '../../local-edge/src/service-api/service-api.ts';
+import type { ServiceApi } from '../../local-edge/src/service-api/service-api.ts';
+import type { ServiceApiOptions } from '../../local-edge/src/service-api/service-api-options.ts';
 import { createServiceApi } from '../../local-edge/src/service-api/service-api.ts';
 
 export interface ServiceReply {

@@ -1,5 +1,8 @@
 import { equal, match, ok } from 'node:assert/strict';
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -97,6 +100,16 @@ test('RC-20: reports no success before Redis answered, and the reason while it d
     JSON.stringify(client.reports.at(-1)),
     /"lastError":\{"code":"REDIS_UNAVAILABLE","message":"connecting to/,
   );
+});
+
+test('RC-20: reports no connection any more once it was stopped', async (t) => {
+  const server = await startRedis(t);
+  const client = clientOf(t, server);
+  await client.start();
+  match(JSON.stringify(client.reports.at(-1)), /"connection":"ready"/);
+  await client.stop();
+  match(JSON.stringify(client.reports.at(-1)), /"connection":"closed"/);
+  ok(!JSON.stringify(client.reports.at(-1)).includes('connectedSince'));
 });
 
 test('a stalled Redis is answered with 504 once, then 503, and works again when it goes on', async (t) => {
@@ -242,6 +255,63 @@ test('an ACL user with the documented commands does everything, and nothing outs
   await refused(client, 403, /ACL does not permit/, 'SetItem', { key: 'other', value: 'x' });
   await refused(client, 403, /ACL does not permit/, 'GetItem', 'other');
   await refused(client, 403, /ACL does not permit/, 'SetItem', { key: 'other', value: 'x', ifAbsent: true });
+});
+
+test('RC-10: what the ACL keeps from a script is answered with 403, as it is without one', async (t) => {
+  const server = await startRedis(t);
+  const redis = adminOf(t, server);
+  const client = clientOf(t, server);
+  await client.start();
+  await redis.acl('SETUSER', 'default', '-set', '-hlen');
+  await redis.hset('hash', 'field', 'value');
+  equal((await client.call('SetItem', 'a:b')).status, 403);
+  equal((await client.call('SetItem', { key: 'a', value: 'b', ifAbsent: true })).status, 403);
+  equal((await client.call('GetItem', 'hash')).status, 403);
+});
+
+test('works with a Redis whose INFO was taken away', async (t) => {
+  const server = await startRedis(t, { args: ['--rename-command', 'INFO', ''] });
+  const client = clientOf(t, server);
+  await client.start();
+  equal((await client.call('SetItem', 'a:b')).status, 200);
+});
+
+test('what is no Redis is said to be none', async (t) => {
+  const web = createServer((socket) => socket.on('error', () => undefined).end('HTTP/1.1 400 Bad\r\n\r\n'));
+  web.listen(0, '127.0.0.1');
+  await once(web, 'listening');
+  t.after(() => web.close());
+  const client = clientOf(t, web.address() as AddressInfo);
+  await client.start().catch(() => undefined);
+  await refused(client, 503, /what answers there is not Redis/);
+});
+
+test('a connection whose packets were lost does not hold up the next one', async (t) => {
+  const server = await startRedis(t);
+  const sockets = new Set<Socket>();
+  let isLosing = false;
+  const path = createServer((near) => {
+    near.on('error', () => undefined);
+    sockets.add(near);
+    if (isLosing) return;
+    const far = connect(server.port, server.host).on('error', () => undefined);
+    near.pipe(far).pipe(near);
+    near.on('close', () => far.destroy());
+  });
+  path.listen(0, '127.0.0.1');
+  await once(path, 'listening');
+  t.after(() => {
+    path.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const client = clientOf(t, path.address() as AddressInfo);
+  await client.start();
+  isLosing = true;
+  for (const socket of sockets) socket.destroy();
+  await sleep(1500);
+  await refused(client, 503, /No connection/);
+  isLosing = false;
+  await backInTime(client);
 });
 
 test('a busy Redis is answered within the time limit', async (t) => {

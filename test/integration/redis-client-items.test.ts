@@ -186,6 +186,17 @@ test('RC-25: SetItems and GetItems work item by item', async (t) => {
   equal((await client.payload('GetItems', ['a', 'held']))['Status'], 200);
 });
 
+test('RC-25: SetItems keeps its order also where Redis does not know the script of conditions yet', async (t) => {
+  const { client, redis } = await setUp(t);
+  const written = await client.payload('SetItems', [
+    { key: 'a', value: 1, ifAbsent: true },
+    { key: 'a', value: 2, ifEquals: '1' },
+    'a:3',
+  ]);
+  equal(written['Message'], '3 of 3 items written');
+  equal(await redis.get('a'), '3');
+});
+
 test('RC-31: other types are answered as JSON text with their type', async (t) => {
   const { client, redis } = await setUp(t);
   await redis.hset('hash', 'a', '1', 'b', 'x:y');
@@ -291,6 +302,20 @@ test('RC-28: Stats counts by method and status', async (t) => {
   deepEqual(methods['GetItem']?.['statuses'], { 200: 1, 404: 1 });
   equal(methods['GetItem']['readBytes'], 5);
   equal(methods['SetItem']?.['writtenBytes'], 5);
+});
+
+test('RC-28: Stats counts bytes of what was read, not members and not what was too large', async (t) => {
+  const { client, redis } = await setUp(t);
+  await redis.hset('hash', 'field', 'value');
+  await redis.set('large', 'x'.repeat(200_000));
+  await client.call('GetItem', 'hash');
+  await client.call('GetItem', 'large');
+  await client.call('GetItems', ['hash', 'large']);
+  const { methods } = (await client.payload('Stats', null)) as {
+    methods: Record<string, Record<string, unknown>>;
+  };
+  equal(methods['GetItem']?.['readBytes'], 10);
+  equal(methods['GetItems']?.['readBytes'], 10);
 });
 
 test('RC-9: durability fsync confirms after the disk, or says that this Redis cannot', async (t) => {

@@ -40,12 +40,12 @@ export function checkoutCommand(
     );
   }
   if (words === null) return sourceArguments(module, preload, flags);
-  const script = words.findIndex((word) => word.endsWith(`modules/${module.name}/dist/main.js`));
+  const script = words.findIndex((word) => word.endsWith(`modules/${module.name}/bundle/main.js`));
   const given = words.slice(1, script);
   if (words[0] !== 'node' || script < 1 || given.some((word) => !word.startsWith('-'))) {
     throw new EdgeError(
       'NOT_EMULATED',
-      `createOptions.Cmd of a module that runs from this checkout must be node [options] modules/${module.name}/dist/main.js [arguments].`,
+      `createOptions.Cmd of a module that runs from this checkout must be node [options] modules/${module.name}/bundle/main.js [arguments].`,
     );
   }
   const own = given.filter((flag) => !flag.startsWith('--inspect') && flag !== '--enable-source-maps');

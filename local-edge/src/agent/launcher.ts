@@ -12,7 +12,7 @@ import type { ContainerOptions } from './container-options.ts';
 import type { DesiredModule } from './desired-modules.ts';
 import { mapPaths, prepareFolders } from './folder-map.ts';
 import { planCheck } from './health-check.ts';
-import { withImageHealthcheck } from './image-healthcheck.ts';
+import { imageDefaults, withImageDefaults } from './image-defaults.ts';
 import { repositoryOf, tagOf, wellKnownImages, wellKnownService } from './image-name.ts';
 import { inheritedEnvironment, mergeEnvironment } from './launch-plan.ts';
 import type { ForeignServer, LaunchPlan } from './launch-plan.ts';
@@ -40,14 +40,14 @@ export class Launcher {
 
   async plan(module: DesiredModule): Promise<LaunchPlan | ForeignServer> {
     const checkout = this.#options.checkout.find((one) => one.repository === repositoryOf(module.image));
-    const dockerfile = checkout === undefined ? undefined : dockerfileOf(checkout, tagOf(module.image));
-    const options = readContainerOptions(withImageHealthcheck(module.createOptions, dockerfile));
+    const image = imageDefaults(checkout && dockerfileOf(checkout, tagOf(module.image)));
+    const options = readContainerOptions(withImageDefaults(module.createOptions, image));
     if ('refused' in options) {
       throw new EdgeError('NOT_EMULATED', `createOptions of ${module.name}: ${options.refused.join('; ')}.`);
     }
     const service = wellKnownService(module.image);
     const surroundings = await this.#surround(module, options);
-    if (checkout !== undefined) return this.#planCheckout(checkout, surroundings);
+    if (checkout !== undefined) return this.#planCheckout(checkout, surroundings, image.env);
     if (service !== undefined) {
       const found = await findServer(service, this.#options.find);
       return launchServer(found, surroundings, this.#options.table);
@@ -91,14 +91,18 @@ export class Launcher {
     return { module, options, own, folders, env: merged, map };
   }
 
-  #planCheckout(checkout: CheckoutModule, surroundings: Surroundings): LaunchPlan {
+  #planCheckout(
+    checkout: CheckoutModule,
+    surroundings: Surroundings,
+    imageEnv: Readonly<Record<string, string>>,
+  ): LaunchPlan {
     const { module, options, map } = surroundings;
     const words = [...(options.entrypoint ?? []), ...(options.cmd ?? [])].map(map);
     const preload = preloadUrl(this.#options.table.file, { name: module.name, hostPorts: options.hostPorts });
     const inspector = options.hostPorts.get(9229) ?? 0;
     const flags = tagOf(module.image).endsWith('.debug') ? [`--inspect=127.0.0.1:${inspector}`] : [];
     const env = {
-      NODE_ENV: 'production',
+      ...imageEnv,
       NODE_COMPILE_CACHE: join(this.#options.stateDir, 'compile-cache'),
       ...surroundings.env,
     };

@@ -71,10 +71,9 @@ ${run}"$@" --port "$(map "$port")" --bind 127.0.0.1
 }
 
 function clientScript(run: string, input: WrapperInput): string {
-  const first = [...input.ports.keys()][0] ?? 6379;
   return `#!/bin/sh
 # The client program; a host and port of the module network are those of net.json.
-host=${input.moduleName} port=${first} count=$# options=1 asked=
+host=${input.moduleName} port=6379 count=$# options=1 asked=
 while [ "$count" -gt 0 ]; do
   argument=$1; shift; count=$((count - 1))
   if [ "$options" = 1 ]; then

@@ -38,7 +38,7 @@ export interface AgentControl {
 export interface RuntimeControl {
   /**
    * The environment of a module that is started by hand; a name without an identity is registered first.
-   * The gateway host name stands alone when edgeHub listens on 8883, else with its port.
+   * The gateway host name stands alone, as on a device: SDKs take no port there, and Node programs are redirected.
    */
   moduleEnv(name: string): Promise<Readonly<Record<string, string>>>;
   /** Begins to stop everything; returns at once, since the caller's own connection ends with it. */

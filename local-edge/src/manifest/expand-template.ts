@@ -2,27 +2,13 @@ import type { ConfigurationContent, JsonValue } from '../hub/hub-api.ts';
 import { joinCreateOptions, splitCreateOptions } from './create-options.ts';
 import type { Finding } from './finding.ts';
 import { readJson } from './json-text.ts';
+import type { EnvironmentValues, ModuleSource } from './template-sources.ts';
 import { readModuleImages, readPlaceholder, resolvePlaceholder } from './module-images.ts';
 import type { ModuleImages } from './module-images.ts';
 import { modulesOf } from './manifest-modules.ts';
 import { isRecord } from './record.ts';
 import { validateManifest } from './validate-manifest.ts';
 import { fillVariables } from './variables.ts';
-
-export type EnvironmentValues = Readonly<Record<string, string | undefined>>;
-
-/** A folder with a module.json. */
-export interface ModuleSource {
-  /** Its folder's name, as in `${MODULES.<name>}`. */
-  readonly name: string;
-  /** The folder, relative to the template, as in `${MODULEDIR<folder>}`. */
-  readonly folder: string;
-  /** The file, for findings. */
-  readonly path: string;
-  readonly moduleJsonText: string;
-  /** Text of the `.env` beside it, when there is one. */
-  readonly dotenvText?: string;
-}
 
 export interface TemplateInput {
   readonly templateText: string;

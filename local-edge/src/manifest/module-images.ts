@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { EnvironmentValues, ModuleSource } from './expand-template.ts';
+import type { EnvironmentValues, ModuleSource } from './template-sources.ts';
 import type { Finding } from './finding.ts';
 import { readJson } from './json-text.ts';
 import { fillVariables } from './variables.ts';

@@ -3,7 +3,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { EdgeError } from '../errors.ts';
 import { parseDotenv } from './dotenv.ts';
-import type { EnvironmentValues, ModuleSource, TemplateInput } from './expand-template.ts';
+import type { TemplateInput } from './expand-template.ts';
+import type { EnvironmentValues, ModuleSource } from './template-sources.ts';
 
 export interface ReadOptions {
   readonly templatePath: string;

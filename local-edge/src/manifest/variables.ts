@@ -1,4 +1,4 @@
-import type { EnvironmentValues } from './expand-template.ts';
+import type { EnvironmentValues } from './template-sources.ts';
 
 /** Names with a meaning of their own in a manifest; the tools never fill them in. */
 const reserved = new Set(['$edgeHub', '$edgeAgent', '$upstream', '$schema']);

@@ -16,7 +16,7 @@ import { ServiceError, errorReply, notEmulated, send } from './replies.ts';
 import { readBody } from './request.ts';
 import type { Route } from './router.ts';
 import { createRouter } from './router.ts';
-import type { ServiceApiOptions } from './service-api.ts';
+import type { ServiceApiOptions } from './service-api-options.ts';
 import { twinRoutes } from './twin-routes.ts';
 
 export const POLICY_NAME = 'iothubowner';

@@ -6,8 +6,11 @@ import { lastLine, runCommand } from './command.ts';
 import type { ServiceDescription } from './catalogue.ts';
 
 /** Whether a Docker daemon answers. */
-export async function dockerRuns(): Promise<boolean> {
-  const result = await runCommand('docker', ['info', '--format', '{{.ServerVersion}}'], { timeoutMs: 5000 });
+export async function dockerRuns(env: NodeJS.ProcessEnv): Promise<boolean> {
+  const result = await runCommand('docker', ['info', '--format', '{{.ServerVersion}}'], {
+    timeoutMs: 5000,
+    env,
+  });
   return result.code === 0 && /^\d/.test(result.stdout.trim());
 }
 
@@ -18,16 +21,18 @@ export async function dockerRuns(): Promise<boolean> {
 export async function dockerPrograms(
   service: ServiceDescription,
   cache: string,
+  env: NodeJS.ProcessEnv,
   say: (line: string) => void,
 ): Promise<string> {
   const target = join(cache, 'docker', service.dockerImage.replace(/[^\w.-]/g, '_'));
   return buildOnce(target, async (folder) => {
     const present = await runCommand('docker', ['image', 'inspect', service.dockerImage], {
       timeoutMs: 10_000,
+      env,
     });
     if (present.code !== 0) {
       say(`fetching the image ${service.dockerImage} (about 20 to 60 MB) into Docker's store`);
-      const pulled = await runCommand('docker', ['pull', '--quiet', service.dockerImage]);
+      const pulled = await runCommand('docker', ['pull', '--quiet', service.dockerImage], { env });
       if (pulled.code !== 0)
         throw new EdgeError('SERVICE_MISSING', `docker pull failed: ${lastLine(pulled)}`);
     }

@@ -68,7 +68,7 @@ export async function findProgram(name: ServiceName, options: FindOptions = {}):
     if (options.ways?.includes(kind) === false) return null;
     try {
       const place = await look();
-      return place === null ? null : await checked(kind, service, place);
+      return place === null ? null : await checked(kind, service, place, env);
     } catch (error) {
       failures.push(error instanceof Error ? error.message : String(error));
       return null;
@@ -83,10 +83,12 @@ export async function findProgram(name: ServiceName, options: FindOptions = {}):
       (await isDebian()) ? unpackPackages(service, cache, say) : null,
     )) ??
     (await attempt('docker', async () =>
-      (await dockerRuns()) ? { folders: [await dockerPrograms(service, cache, say)], env: {} } : null,
+      (await dockerRuns(env)) ? { folders: [await dockerPrograms(service, cache, env, say)], env: {} } : null,
     )) ??
     (await attempt('wheel', async () =>
-      (await wheelFits(service)) ? { folders: [await unpackWheel(service, cache, say)], env: {} } : null,
+      (await wheelFits(service, env))
+        ? { folders: [await unpackWheel(service, cache, env, say)], env: {} }
+        : null,
     ));
   if (found === null) throw new EdgeError('SERVICE_MISSING', missing(service, failures));
   return found;
@@ -114,12 +116,13 @@ async function checked(
   kind: FoundProgram['kind'],
   service: ServiceDescription,
   place: Pick<FoundProgram, 'folders' | 'env'>,
+  env: NodeJS.ProcessEnv,
 ): Promise<FoundProgram | null> {
   const executable = await findExecutable(service.programs, place.folders);
   if (executable === null) return null;
   const option = executable.name === 'mosquitto' ? '-h' : '--version';
   const result = await runCommand(executable.path, [option], {
-    env: { ...process.env, ...place.env },
+    env: { ...env, ...place.env },
     timeoutMs: 60_000,
   });
   const version = /\d+\.\d+\.\d+/.exec(result.stdout)?.[0];

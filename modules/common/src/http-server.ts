@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type * as nodeHttp from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
@@ -54,7 +55,11 @@ function fail(status: number, text: string): Answer {
 /** One port for everything: /metrics, /healthz, /readyz and, without IoT Edge, /methods/NAME and /reported. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const server = createServer(
-    { requestTimeout: BODY_TIME_MS, headersTimeout: BODY_TIME_MS },
+    {
+      requestTimeout: BODY_TIME_MS,
+      headersTimeout: BODY_TIME_MS,
+      connectionsCheckingInterval: BODY_TIME_MS / 4,
+    },
     (request, response) => {
       answer(request, options).then(
         (found) => reply(server, request, response, found),
@@ -157,12 +162,14 @@ async function callMethod(rawName: string, request: IncomingMessage, methods: Ht
   const names = methods.names();
   if (!names.includes(name)) return fail(404, `method ${name}: ${unknownName(name, names)}`);
   const body = await readBody(request);
-  if (body === undefined) return fail(413, `the payload is larger than ${MAX_METHOD_BYTES} bytes`);
+  if (body === 'too large') return fail(413, `the payload is larger than ${MAX_METHOD_BYTES} bytes`);
+  if (!isUtf8(body)) return fail(400, 'the payload is not JSON: its bytes are not UTF-8');
+  const text = body.toString();
   let payload: JsonValue = null;
   try {
-    if (body.trim() !== '') payload = JSON.parse(body) as JsonValue;
+    if (text.trim() !== '') payload = JSON.parse(text) as JsonValue;
   } catch {
-    return fail(400, `the payload is not JSON: ${jsonErrorPlace(body)}`);
+    return fail(400, `the payload is not JSON: ${jsonErrorPlace(text)}`);
   }
   const result = await methods.invoke(name, payload);
   return result
@@ -170,7 +177,7 @@ async function callMethod(rawName: string, request: IncomingMessage, methods: Ht
     : fail(404, `method ${name}: unknown`);
 }
 
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
+async function readBody(request: IncomingMessage): Promise<Buffer | 'too large'> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -179,7 +186,7 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
     // A little more is read and thrown away, so that the caller sees the answer and not a broken connection.
     else if (bytes > 8 * MAX_METHOD_BYTES) break;
   }
-  return bytes > MAX_METHOD_BYTES ? undefined : Buffer.concat(chunks).toString();
+  return bytes > MAX_METHOD_BYTES ? 'too large' : Buffer.concat(chunks);
 }
 
 function reply(

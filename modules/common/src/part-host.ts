@@ -125,6 +125,7 @@ export class PartHost<S> {
     this.#missing = part.missing?.(target.settings);
     const active = this.#active;
     if (this.#missing !== undefined) {
+      this.#options.log.info('a part waits for settings', { part: this.name, reason: this.#missing });
       this.#active = undefined;
       this.#good = undefined;
       await this.#release(active);

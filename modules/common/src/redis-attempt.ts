@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts';
 import { sleep } from './clock.ts';
-import { SuiteError } from './errors.ts';
+import { errorText, SuiteError } from './errors.ts';
 import { createClient } from './redis-clients.ts';
 import type { RedisClient } from './redis-clients.ts';
 import { replyWord } from './redis-errors.ts';
@@ -21,7 +21,7 @@ export interface AttemptOptions {
 
 export interface Connected {
   readonly client: RedisClient;
-  /** Undefined when the ACL hides INFO. */
+  /** Undefined when INFO is hidden from us. */
   readonly facts: RedisFacts | undefined;
   readonly nodes: readonly RedisPlace[];
 }
@@ -79,9 +79,14 @@ async function readInfo(client: RedisClient): Promise<RedisInfo | undefined> {
   try {
     return parseInfo(await client.info());
   } catch (error) {
-    if (replyWord(error) === 'NOPERM') return undefined;
+    // Hidden by the ACL, or taken away with rename-command.
+    if (replyWord(error) === 'NOPERM' || isUnknownCommand(error)) return undefined;
     throw error;
   }
+}
+
+function isUnknownCommand(error: unknown): boolean {
+  return replyWord(error) === 'ERR' && /^ERR unknown command/i.test(errorText(error));
 }
 
 function nodesOf(client: RedisClient): RedisPlace[] {

@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import type { Clock } from './clock.ts';
 import { systemClock } from './clock.ts';
 import { SuiteError } from './errors.ts';
+import { hedged } from './hedge.ts';
 import type { Log } from './log.ts';
 import { abortable } from './part-start.ts';
 import { attemptConnect } from './redis-attempt.ts';
@@ -36,6 +37,9 @@ interface Awaiting {
 
 const HEARTBEAT_MS = 5000;
 const FOLLOW_FAILOVER_MS = 10_000;
+/** An attempt that got nothing back for so long may have lost its packets, or be at an address that is gone. */
+const SILENT_ATTEMPT_MS = 1000;
+const MAX_ATTEMPTS = 5;
 
 /**
  * One connection to Redis that keeps itself connected: each attempt is a new client of the library, tried until `close`. It
@@ -171,15 +175,25 @@ export class RedisConnection {
 
   #attempt(signal: AbortSignal): Promise<Connected> {
     const { target, name } = this.#options;
-    return attemptConnect({
-      target,
-      name,
-      knownNodes: this.#knownNodes,
-      clock: this.#clock,
+    const attempt = (limit: AbortSignal, answered: () => void): Promise<Connected> =>
+      attemptConnect({
+        target,
+        name,
+        knownNodes: this.#knownNodes,
+        clock: this.#clock,
+        signal: limit,
+        onLoading: (error) => {
+          answered();
+          if (this.#client === undefined) this.#down(this.#placed(error, 'connecting'), 'loading');
+        },
+      });
+    return hedged(attempt, {
       signal,
-      onLoading: (error) => {
-        if (this.#client === undefined) this.#down(this.#placed(error, 'connecting'), 'loading');
-      },
+      clock: this.#clock,
+      afterMs: SILENT_ATTEMPT_MS,
+      // One attempt of a cluster is a connection to each of its nodes already.
+      most: target.mode === 'cluster' ? 1 : MAX_ATTEMPTS,
+      discard: ({ client }) => client.disconnect(),
     });
   }
 

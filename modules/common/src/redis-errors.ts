@@ -15,6 +15,8 @@ function never(code: ErrorCode, text: string): Meaning {
   return { code, text, retryable: false };
 }
 
+const NO_PERMISSION = 'the Redis ACL does not permit this user that command, key or channel; check the ACL';
+
 /** The first word of a Redis error reply is its code in the protocol; the words after it differ between versions. */
 const REPLY_WORDS: Readonly<Record<string, Meaning>> = {
   LOADING: later('REDIS_LOADING', 'Redis is still loading its data; try again in a moment'),
@@ -40,10 +42,7 @@ const REPLY_WORDS: Readonly<Record<string, Meaning>> = {
     'REDIS_AUTH',
     'Redis refuses the user name or password; check REDIS_USERNAME and REDIS_PASSWORD',
   ),
-  NOPERM: never(
-    'REDIS_DENIED',
-    'the Redis ACL does not permit this user that command, key or channel; check the ACL',
-  ),
+  NOPERM: never('REDIS_DENIED', NO_PERMISSION),
   DENIED: never(
     'REDIS_DENIED',
     'Redis runs in protected mode and refuses connections from other hosts; set a password or protected-mode no',
@@ -81,6 +80,10 @@ const SYSTEM_CODES: Readonly<Record<string, string>> = {
 
 /** Texts that ioredis gives to plain Error objects, which carry neither class nor code. */
 const LIBRARY_TEXTS: readonly (readonly [start: string, Meaning])[] = [
+  [
+    'Unknown RESP type',
+    later('REDIS_UNAVAILABLE', 'what answers there is not Redis; check host, port and TLS of the endpoint'),
+  ],
   ['Command timed out', later('REDIS_TIMEOUT', 'no answer in time')],
   ['Connection is closed', later('REDIS_UNAVAILABLE', 'the connection was closed')],
   ["Stream isn't writeable", later('REDIS_UNAVAILABLE', 'not connected')],
@@ -155,6 +158,10 @@ function otherReply(word: string, text: string): Meaning {
     return never('DATA_INVALID', 'this Redis has no database of that number (setting databases)');
   if (/^ERR (invalid password|Client sent AUTH)/.test(text))
     return never('REDIS_AUTH', 'Redis refuses the password; check REDIS_PASSWORD');
+  // Later versions say NOPERM for what a user may not do inside of a script, too.
+  if (/^ERR (The user executing the script can't|ACL failure in script)/.test(text)) {
+    return never('REDIS_DENIED', NO_PERMISSION);
+  }
   if (text.startsWith('ERR This instance has cluster support disabled')) {
     return never('REDIS_ERROR', 'this Redis is no cluster; set REDIS_MODE to standalone');
   }

@@ -74,7 +74,12 @@ export class RedisItemClient implements Component<ClientSettings> {
   }
 
   stop(signal: AbortSignal): Promise<void> {
-    if (this.#shared.working === this) delete this.#shared.working;
+    if (this.#shared.working === this) {
+      delete this.#shared.working;
+      // Nobody may take over, when the endpoint was removed: what was reported last must not go on claiming a connection.
+      const { place } = this.#databases.main;
+      this.#report('redis', { redis: place, connection: 'closed', ...this.#error() });
+    }
     return this.#databases.close(signal);
   }
 
@@ -93,15 +98,23 @@ export class RedisItemClient implements Component<ClientSettings> {
       redis: place,
       connection: status.state,
       ...(isReady ? { connectedSince: status.since.toISOString() } : {}),
-      ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
+      ...this.#error(),
       ...(facts?.version === undefined ? {} : { version: `${facts.product ?? 'redis'} ${facts.version}` }),
     };
     if (!isReady)
-      return { state: 'down', detail: status.error?.message ?? `not connected to ${place} yet`, data };
+      return {
+        state: 'down',
+        detail: status.error?.message ?? `not connected to ${place} yet`,
+        data,
+      };
     const why = this.#databases.whyNoFsync;
     return why === undefined
       ? { state: 'ok', data }
       : { state: 'degraded', detail: `durability fsync is set but cannot be kept: ${why}`, data };
+  }
+
+  #error(): JsonObject {
+    return this.#lastError === undefined ? {} : { lastError: this.#lastError };
   }
 
   #writeExtras(): JsonObject {

@@ -13,6 +13,7 @@ export const MAX_ITEMS = 1000;
 /** A hundred years: Redis refuses times that overflow, at a limit that differs between versions. */
 const MAX_TTL_SECONDS = 3_155_760_000;
 const MAX_DB = 65_535;
+const MAX_DEPTH = 500;
 
 export function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -53,10 +54,12 @@ export function parseKey(value: JsonValue | undefined, name = 'key'): string {
 /** What is stored: texts as they are, numbers and booleans as JSON writes them, objects and arrays as JSON text. */
 export function parseValue(value: JsonValue | undefined, name = 'value'): string {
   if (value === undefined) throw malformed(`"${name}" is missing`);
-  if (value === null) throw malformed(`"${name}" is null; use DeleteItem to remove a key`);
-  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-    throw malformed(`"${name}" is a number beyond 2^53 and has lost digits on its way; send it as a text`);
+  if (value === null) {
+    const instead =
+      name === 'value' ? 'use DeleteItem to remove a key' : 'use ifAbsent for a key that must not exist';
+    throw malformed(`"${name}" is null; ${instead}`);
   }
+  checkKept(value, name);
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   if (!text.isWellFormed())
     throw malformed(`"${name}" holds half of a surrogate pair, which UTF-8 cannot carry`);
@@ -64,6 +67,19 @@ export function parseValue(value: JsonValue | undefined, name = 'value'): string
     throw new SuiteError('TOO_LARGE', `"${name}" is larger than 128 KB, the limit of a direct method`);
   }
   return text;
+}
+
+/** What JSON has changed on its way, or cannot write back, must not be stored as if it were what the caller sent. */
+function checkKept(value: JsonValue, name: string, depth = 0): void {
+  if (typeof value === 'number' && (Number.isInteger(value) || !Number.isFinite(value))) {
+    if (Number.isSafeInteger(value)) return;
+    const place = depth === 0 ? `"${name}" is` : `"${name}" holds`;
+    throw malformed(`${place} a number beyond 2^53, which has lost digits on its way; send it as a text`);
+  }
+  if (typeof value !== 'object' || value === null) return;
+  if (depth === MAX_DEPTH)
+    throw malformed(`"${name}" is nested more than ${MAX_DEPTH} levels deep; send it as a text`);
+  for (const inner of Object.values(value)) checkKept(inner, name, depth + 1);
 }
 
 export function parseFlag(value: JsonValue | undefined, name: string): boolean {

@@ -9,7 +9,7 @@ import type { ItemStore } from './item-store.ts';
 import { manyReply } from './many-reply.ts';
 import type { ItemResult } from './many-reply.ts';
 import { MAX_PAYLOAD_BYTES } from './grammar.ts';
-import { describeItem, readReply } from './read-reply.ts';
+import { contentBytes, describeItem, readReply } from './read-reply.ts';
 import { deleted, failure, failureText, statusOf, written } from './replies.ts';
 
 export interface MethodContext {
@@ -86,8 +86,9 @@ async function getItem(context: MethodContext, payload: JsonValue, touched: Touc
   touched.key = command.key;
   checkAccess(context.rules(), command.key, false);
   const item = await context.store.get(command);
-  touched.readBytes = Math.max(0, item.size);
-  return readReply(item, form);
+  const reply = readReply(item, form);
+  touched.readBytes = contentBytes(item.content);
+  return reply;
 }
 
 async function deleteItem(
@@ -135,7 +136,7 @@ async function getItems(context: MethodContext, payload: JsonValue, touched: Tou
       const item = await context.store.get(command, Math.max(0, budget));
       const { message, extras } = describeItem(item);
       budget -= Buffer.byteLength(message);
-      touched.readBytes += item.size;
+      touched.readBytes += contentBytes(item.content);
       return { Key: command.key, Status: 200, Value: message, ...extras };
     } catch (error) {
       return failedItem('GetItems', command.key, error, false);

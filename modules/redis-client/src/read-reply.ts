@@ -58,6 +58,13 @@ export function readReply(item: StoredItem, form: 'string' | 'object'): MethodRe
   return reply;
 }
 
+/** Bytes of everything that was fetched. */
+export function contentBytes(content: unknown): number {
+  if (Buffer.isBuffer(content)) return content.length;
+  if (!Array.isArray(content)) return 0;
+  return content.reduce<number>((sum, part) => sum + contentBytes(part), 0);
+}
+
 export function tooLarge(item: StoredItem): SuiteError {
   const amount = item.type === 'string' ? `${item.size} bytes` : `a ${item.type} with ${item.size} members`;
   return new SuiteError(

@@ -100,12 +100,11 @@ export class BlobSync implements Component<SyncSettings> {
     };
   }
 
-  /** Resolves at once: Redis and the blob may both be away for days, which is a state of the import and no failed start. */
-  start(): Promise<void> {
-    this.#connection.connect(this.#stopping.signal).catch(() => undefined);
+  /** Never fails: Redis and the blob may both be away for days, which is a state of the import and no failed start. */
+  async start(): Promise<void> {
+    await this.#connection.connect(this.#stopping.signal).catch(() => undefined);
     this.#loop = this.#work();
     this.#trigger('check');
-    return Promise.resolve();
   }
 
   async stop(signal: AbortSignal): Promise<void> {
@@ -149,7 +148,7 @@ export class BlobSync implements Component<SyncSettings> {
     const stop = (): void => this.#stopping.abort();
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop, { once: true });
-    this.#connection.connect(this.#stopping.signal).catch(() => undefined);
+    await this.#connection.connect(this.#stopping.signal).catch(() => undefined);
     await this.#runOnce(trigger);
     await this.#connection.close(signal);
     return { isDone: this.#state === 'done', result: this.#describe() };

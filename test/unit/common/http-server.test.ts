@@ -164,6 +164,15 @@ test('a payload that is no JSON is refused with the place and without the text',
   });
 });
 
+test('a payload whose bytes are not UTF-8 is refused rather than changed', async (t) => {
+  const body = Buffer.from([0x22, 0xff, 0x3a, 0x61, 0x22]);
+  const answer = await ask(await start(t), '/methods/SetItem', post(body));
+  assert.deepEqual(answer.json, {
+    Message: 'the payload is not JSON: its bytes are not UTF-8',
+    Status: 400,
+  });
+});
+
 test('a payload of 128 KB is taken and a larger one refused, to the end of what is sent', async (t) => {
   const server = await start(t);
   const text = (bytes: number): string => JSON.stringify('x'.repeat(bytes - 2));

@@ -26,6 +26,12 @@ const cases: readonly (readonly [error: unknown, code: string, retryable: boolea
   [reply('WRONGPASS invalid username-password pair'), 'REDIS_AUTH', false],
   [reply('ERR invalid password'), 'REDIS_AUTH', false],
   [reply('NOPERM this user has no permissions'), 'REDIS_DENIED', false],
+  [
+    reply("ERR The user executing the script can't run this command or subcommand script: 1f8f4c"),
+    'REDIS_DENIED',
+    false,
+  ],
+  [new Error('Unknown RESP type 72 "H". Please report this.'), 'REDIS_UNAVAILABLE', true],
   [reply('DENIED Redis is running in protected mode'), 'REDIS_DENIED', false],
   [reply('WRONGTYPE Operation against a key'), 'REDIS_WRONG_TYPE', false],
   [reply('ERR DB index is out of range'), 'DATA_INVALID', false],

@@ -8,7 +8,7 @@ import { checkoutCommand, dockerfileOf } from '../../../local-edge/src/agent/che
 import { describeAge } from '../../../local-edge/src/agent/describe-age.ts';
 import { readDesired } from '../../../local-edge/src/agent/desired-modules.ts';
 import { mapPaths, prepareFolders } from '../../../local-edge/src/agent/folder-map.ts';
-import { withImageHealthcheck } from '../../../local-edge/src/agent/image-healthcheck.ts';
+import { imageDefaults, withImageDefaults } from '../../../local-edge/src/agent/image-defaults.ts';
 import { repositoryOf, tagOf, wellKnownService } from '../../../local-edge/src/agent/image-name.ts';
 import { inheritedEnvironment, mergeEnvironment } from '../../../local-edge/src/agent/launch-plan.ts';
 import { mosquittoConfiguration } from '../../../local-edge/src/agent/mosquitto-program.ts';
@@ -132,7 +132,7 @@ test('starts a module of the checkout from its source', (t) => {
 
 test('honours the Node options and arguments of a Cmd', (t) => {
   const { module, main } = checkout(t);
-  const words = ['node', '--max-semi-space-size=2', 'modules/echo/dist/main.js', '--config-file', '/x'];
+  const words = ['node', '--max-semi-space-size=2', 'modules/echo/bundle/main.js', '--config-file', '/x'];
   assert.deepEqual(checkoutCommand(module, words, 'P', []), [
     '--conditions=source',
     '--max-semi-space-size=2',
@@ -149,7 +149,7 @@ test('refuses a Cmd that is not the module', (t) => {
   for (const words of [
     ['sh', '-c', 'true'],
     ['node', 'other.js'],
-    ['node', 'x', 'modules/echo/dist/main.js'],
+    ['node', 'x', 'modules/echo/bundle/main.js'],
   ]) {
     assert.throws(() => checkoutCommand(module, words, 'P', []), /modules\/echo\/dist\/main\.js/);
   }
@@ -168,14 +168,26 @@ test('takes the health check of the image where createOptions have none', (t) =>
     file,
     'FROM x\nHEALTHCHECK --interval=30s --timeout=500ms --retries=2 CMD ["node", "-e", "0"]\nCMD ["a"]\n',
   );
-  const image = { Test: ['CMD', 'node', '-e', '0'], Interval: 30e9, Timeout: 500e6, Retries: 2 };
-  assert.deepEqual(withImageHealthcheck({}, file), { Healthcheck: image });
-  assert.deepEqual(withImageHealthcheck({ Healthcheck: { Interval: 1e9 } }, file), {
-    Healthcheck: { ...image, Interval: 1e9 },
+  const check = { Test: ['CMD', 'node', '-e', '0'], Interval: 30e9, Timeout: 500e6, Retries: 2 };
+  const image = imageDefaults(file);
+  assert.deepEqual(withImageDefaults({}, image), { Cmd: ['a'], Healthcheck: check });
+  assert.deepEqual(withImageDefaults({ Healthcheck: { Interval: 1e9 }, Cmd: [] }, image), {
+    Cmd: ['a'],
+    Healthcheck: { ...check, Interval: 1e9 },
   });
-  const own = { Healthcheck: { Test: ['NONE'] } };
-  assert.deepEqual(withImageHealthcheck(own, file), own);
-  assert.deepEqual(withImageHealthcheck({}, undefined), {});
+  const own = { Healthcheck: { Test: ['NONE'] }, Entrypoint: ['b'] };
+  assert.deepEqual(withImageDefaults(own, image), own);
+  assert.deepEqual(withImageDefaults({}, imageDefaults(undefined)), {});
+});
+
+test('takes command and environment from the last stage of a Dockerfile alone', (t) => {
+  const file = join(folder(t), 'Dockerfile');
+  writeFileSync(
+    file,
+    'FROM x AS build\nENV A=1\nCMD ["build"]\nFROM y\nENV B=2 C=x=y\nCMD ["node", "--flag", "main.js"]\n',
+  );
+  const { command, env } = imageDefaults(file);
+  assert.deepEqual({ command, env }, { command: ['node', '--flag', 'main.js'], env: { B: '2', C: 'x=y' } });
 });
 
 test('gives a process little of this machine and all that IoT Edge gives', () => {

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { expandTemplate } from '../../../local-edge/src/manifest/expand-template.ts';
-import type {
-  Expansion,
-  ModuleSource,
-  TemplateInput,
-} from '../../../local-edge/src/manifest/expand-template.ts';
+import type { Expansion, TemplateInput } from '../../../local-edge/src/manifest/expand-template.ts';
+import type { ModuleSource } from '../../../local-edge/src/manifest/template-sources.ts';
 
 const moduleJson = {
   image: {

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { EdgeError } from '../../../local-edge/src/errors.ts';
 import { buildOnce, cacheFolder } from '../../../local-edge/src/services/cache.ts';
+import { runCommand } from '../../../local-edge/src/services/command.ts';
 import { findExecutable, findProgram, findServer } from '../../../local-edge/src/services/find-server.ts';
 
 function folder(t: TestContext): string {
@@ -128,4 +129,45 @@ test('takes over from a process that died while it built', async (t) => {
   const target = join(dir, 'thing');
   await buildOnce(target, fill);
   assert.deepEqual(readdirSync(dir), ['thing']);
+});
+
+test('runs the image in Docker on a loopback port, with the current folder', async (t) => {
+  const dir = folder(t);
+  const docker = `case "$1" in
+    info) echo 28.0.0 ;;
+    image) exit 0 ;;
+    run) case " $* " in *" --version "*) echo "Redis server v=8.8.8" ;; *) for one; do echo "$one"; done ;; esac ;;
+  esac`;
+  program(dir, 'docker', docker);
+  const env = { PATH: `${dir}:/usr/bin:/bin`, XDG_CACHE_HOME: join(dir, 'cache') };
+  const found = await findProgram('redis', {
+    env,
+    ways: ['docker'],
+    say: () => assert.fail('nothing is to be fetched'),
+  });
+  assert.deepEqual([found.kind, found.version], ['docker', '8.8.8']);
+  const result = await runCommand(found.command, ['--save', 'a b', '--port', '7000', '--bind', '127.0.0.1'], {
+    env,
+    cwd: dir,
+  });
+  const words = result.stdout.trim().split('\n');
+  const after = (word: string) => words[words.indexOf(word) + 1];
+  assert.equal(after('--publish'), '127.0.0.1:7000:7000');
+  assert.equal(after('--volume'), `${dir}:${dir}`);
+  assert.equal(after('--workdir'), dir);
+  const image = words.indexOf('redis:8-alpine');
+  assert.deepEqual(words.slice(image + 1), [
+    ...['--save', 'a b', '--port', '7000'],
+    ...['--bind', '0.0.0.0', '--protected-mode', 'no'],
+  ]);
+});
+
+test('does not take a Docker whose daemon is not running', async (t) => {
+  const dir = folder(t);
+  program(dir, 'docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
+  const found = findProgram('redis', {
+    env: { PATH: `${dir}:/usr/bin:/bin`, XDG_CACHE_HOME: dir },
+    ways: ['docker'],
+  });
+  await assert.rejects(found, /No redis server was found/);
 });

@@ -67,6 +67,11 @@ const badSets: readonly (readonly [payload: JsonValue, problem: RegExp])[] = [
   [{ key: 1, value: 'a' }, /"key" must be a text/],
   [{ key: 'a', value: null }, /DeleteItem/],
   [{ key: 'a', value: 2 ** 53 }, /2\^53/],
+  [{ key: 'a', value: Number('1e400') }, /2\^53/],
+  [{ key: 'a', value: { x: [{ y: 2 ** 60 }] } }, /holds a number beyond 2\^53/],
+  [{ key: 'a', value: [Number('-1e400')] }, /holds a number beyond 2\^53/],
+  [{ key: 'a', value: 'b', ifEquals: null }, /"ifEquals" is null; use ifAbsent/],
+  [{ key: 'a', value: 'b', ifEquals: [2 ** 60] }, /"ifEquals" holds a number/],
   [{ key: 'a', value: '\ud800' }, /surrogate/],
   [{ key: '\udc00', value: '' }, /surrogate/],
   [{ key: 'a', value: 'b', ttl: 5 }, /unknown field "ttl".*ttlSeconds/],
@@ -92,6 +97,18 @@ for (const [payload, problem] of badSets) {
     );
   });
 }
+
+test('RC-4: SetItem takes 500 levels of nesting and refuses more, whatever the depth', () => {
+  const nested = (levels: number): JsonValue =>
+    JSON.parse(`${'['.repeat(levels)}${']'.repeat(levels)}`) as JsonValue;
+  equal(parseSetItem({ key: 'a', value: nested(500) }).command.value.length, 1000);
+  for (const levels of [501, 5000, 60_000]) {
+    throws(() => parseSetItem({ key: 'a', value: nested(levels) }), {
+      code: 'DATA_INVALID',
+      message: /more than 500 levels/,
+    });
+  }
+});
 
 test('RC-14: SetItem refuses a value of more than 128 KB as too large', () => {
   throws(() => parseSetItem({ key: 'a', value: 'x'.repeat(131_073) }), { code: 'TOO_LARGE' });

@@ -44,8 +44,8 @@ export async function printModuleEnvironment(context: VerbContext): Promise<void
   }
   if (hub.edgeHubPort !== STANDARD_PORT) {
     io.stderr(
-      `edge: edgeHub listens on port ${hub.edgeHubPort}, not on ${STANDARD_PORT}. The Node SDK takes it from the gateway's name; the ` +
-        `SDKs of other languages fix ${STANDARD_PORT}: for them, free that port and restart the local edge.\n`,
+      `edge: edgeHub listens on port ${hub.edgeHubPort}, not on ${STANDARD_PORT}. NODE_OPTIONS above leads Node programs there; the SDKs ` +
+        `of other languages fix ${STANDARD_PORT}: for them, free that port and restart the local edge.\n`,
     );
   }
 }

@@ -125,9 +125,9 @@ export function createConnection(
         else resolve(result);
       });
     });
-    let isLate = false;
+    const waiting = { isOver: false };
     const late = (): SuiteError => {
-      isLate = true;
+      waiting.isOver = true;
       return unavailable(what, `no answer within ${limitMs} ms`);
     };
     try {
@@ -136,7 +136,7 @@ export function createConnection(
       return result;
     } catch (error) {
       if (isOver()) throw unavailable(what, 'the connection was lost', ended.signal.reason);
-      if (isLate) countUnanswered(kind);
+      if (waiting.isOver) countUnanswered(kind);
       throw error;
     }
   }

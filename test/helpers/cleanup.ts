@@ -1,0 +1,27 @@
+import type { TestContext } from 'node:test';
+
+type Work = () => void | Promise<void>;
+
+const stacks = new WeakMap<TestContext, Work[]>();
+
+/** Runs with the end of the test, last one first: what was started last may need what was started before. */
+export function onEnd(t: TestContext, work: Work): void {
+  const known = stacks.get(t);
+  if (known !== undefined) {
+    known.push(work);
+    return;
+  }
+  const stack = [work];
+  stacks.set(t, stack);
+  t.after(async () => {
+    const failures: unknown[] = [];
+    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+      try {
+        await next();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'ending what the test started');
+  });
+}
