@@ -16,9 +16,8 @@ import { findProgram } from '../local-edge/src/services/find-server.ts';
 import { CONTAINER, startAzurite } from '../test/helpers/azurite.ts';
 import { freePort, startRedis } from '../test/helpers/redis.ts';
 import { compare, row } from './harness.ts';
-import type { Contender, Figures, Row } from './harness.ts';
+import type { Benchmark, Contender, Figures, Row } from './harness.ts';
 import { imageCommand } from './image-command.ts';
-import type { Benchmark } from './main.ts';
 import { usageOf } from './process-usage.ts';
 import { percentile } from './statistics.ts';
 
@@ -75,7 +74,8 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
       return (reply['payload'] ?? reply) as Record<string, unknown>;
     };
     const done = async (): Promise<Record<string, unknown>> => {
-      for (const deadline = Date.now() + 300_000; Date.now() < deadline; await pause(10)) {
+      for (const deadline = Date.now() + 300_000; Date.now() < deadline;) {
+        await pause(10);
         const status = await call('SyncStatus').catch(() => undefined);
         if (status?.['state'] === 'done') return status;
         if (status?.['state'] === 'failed') throw new Error(`the import failed: ${JSON.stringify(status)}`);

@@ -101,13 +101,14 @@ export async function startAzurite(t?: TestContext): Promise<TestAzurite> {
 }
 
 async function untilThere(child: ChildProcess, attempt: () => Promise<unknown>): Promise<void> {
-  for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
+  for (const deadline = Date.now() + 30_000; ;) {
     try {
       await attempt();
       return;
     } catch (cause) {
       if (child.exitCode !== null) throw new Error(`Azurite ended with ${child.exitCode}`, { cause });
       if (Date.now() > deadline) throw new Error('Azurite does not answer', { cause });
+      await sleep(50);
     }
   }
 }

@@ -52,7 +52,10 @@ export async function startFaultProxy(
     for await (const chunk of upstream as AsyncIterable<Buffer>) {
       let rest = chunk;
       while (rest.length > 0 && !client.destroyed) {
-        if (isStalled) return await stalled(client);
+        if (isStalled) {
+          await stalled(client);
+          return;
+        }
         if (fault.kind === 'trickle') {
           const size = Math.max(1, Math.floor((fault.bytesPerSecond * TICK_MS) / 1000));
           await send(rest.subarray(0, size));

@@ -78,7 +78,8 @@ export async function startSync(t: TestContext, options: BedOptions): Promise<Sy
     status,
     async until(wanted, timeoutMs = 20_000) {
       const holds = typeof wanted === 'string' ? (found: JsonObject) => found['state'] === wanted : wanted;
-      for (const deadline = Date.now() + timeoutMs; ; await sleep(5)) {
+      for (const deadline = Date.now() + timeoutMs; ;) {
+        await sleep(5);
         const found = await status();
         if (holds(found)) return found;
         if (Date.now() > deadline)

@@ -88,7 +88,7 @@ test('RS-11 RS-41 columns give types, time to live and deletion; the last row of
   const { startedAt, written, deleted } = await bed.until('done');
   assert.deepEqual(await contents(), { a: 'last', b: 'two, 2', h: { x: '1', y: 'z' }, j: '{"x": 1}' });
   assert.deepEqual({ written, deleted }, { written: 5, deleted: 1 });
-  const start = Date.parse(String(startedAt));
+  const start = Date.parse(startedAt as string);
   assert.equal(await client.pexpiretime('b'), start + 60_000);
   assert.equal(await client.pexpiretime('j'), start + 90_000);
   assert.equal(await client.pexpiretime('a'), start + 1_000_000);
@@ -294,7 +294,7 @@ test('an account that DNS does not know is waited for, and named', async (t) => 
   });
   const { code, message } = await bed.until('waiting');
   assert.equal(code, 'ACCOUNT_NOT_FOUND');
-  assert.match(String(message), /storageAccountName or blobEndpoint/);
+  assert.match(message as string, /storageAccountName or blobEndpoint/);
 });
 
 test('RS-31 RS-36 a SAS that is not valid yet is waited for, and one that soon expires is announced', async (t) => {
@@ -362,7 +362,7 @@ test('RS-2 RS-3 an ambiguous file is refused with what to do, and the reported d
   const refused = await startSync(t, { azurite, redis, blob: 'ambiguous.csv' });
   const { code, message, ac } = await refused.until('failed');
   assert.deepEqual([code, ac], ['FORMAT_REFUSED', 400]);
-  assert.match(String(message), /csvDelimiter/);
+  assert.match(message as string, /csvDelimiter/);
   await refused.stop();
   const told = await startSync(t, {
     azurite,

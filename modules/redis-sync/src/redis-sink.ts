@@ -59,6 +59,7 @@ export class RedisSink {
   #isSure = false;
   /** A user whose ACL forbids MULTI gets its rows in a pipeline, and the checkpoint after their replies. */
   #canMulti = true;
+  #spare: Buffer | undefined;
 
   constructor(connection: RedisConnection, checkpointKey: string, isCluster: boolean, timeoutMs: number) {
     this.#connection = connection;
@@ -71,7 +72,8 @@ export class RedisSink {
   }
 
   encode(rows: readonly Row[], startedAt: number): EncodedRows {
-    const commands = new CommandBuffer(this.#isCluster ? 0 : estimateBytes(rows) + 2048);
+    const commands = new CommandBuffer(this.#isCluster ? 0 : estimateBytes(rows) + 2048, this.#spare);
+    this.#spare = undefined;
     if (!this.#isCluster) {
       commands.begin(1);
       commands.text('MULTI');
@@ -145,7 +147,11 @@ export class RedisSink {
     const last = results.at(-1);
     if (refused === undefined && Array.isArray(last) && !last.some((result) => result instanceof Error)) {
       const held: unknown = last.at(-1);
-      if (String(held) === batch.before) return [];
+      if (String(held) === batch.before) {
+        // Its replies are here, so nobody reads these bytes any more.
+        this.#spare = out.backing;
+        return [];
+      }
       await this.#putBack(held);
       throw new CheckpointLost(this.#connection.place);
     }

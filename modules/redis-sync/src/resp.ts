@@ -5,8 +5,16 @@ export class CommandBuffer {
   /** Commands written, each of which gets one reply. */
   count = 0;
 
-  constructor(capacity: number) {
-    this.#bytes = Buffer.allocUnsafeSlow(Math.max(capacity, 256));
+  /** Takes over the spare memory when it is large enough, and not much too large. */
+  constructor(capacity: number, spare?: Buffer) {
+    const wanted = Math.max(capacity, 256);
+    const fits = spare !== undefined && spare.length >= wanted && spare.length <= wanted * 4;
+    this.#bytes = fits ? spare : Buffer.allocUnsafeSlow(Math.ceil(wanted * 1.25));
+  }
+
+  /** All of the memory, for another buffer once this one is done with. */
+  get backing(): Buffer {
+    return this.#bytes;
   }
 
   /** One that can be written on without touching this one; it shares the bytes until then, so only one may be in use. */

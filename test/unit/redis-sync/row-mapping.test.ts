@@ -49,7 +49,15 @@ const cases: readonly (readonly [
 for (const [fields, expected, defaults] of cases) {
   test(`maps ${JSON.stringify(fields)} to: ${expected}`, () => {
     const map = createRowMapper(five, { valueType: 'string', ttlSeconds: 0, ...defaults });
-    assert.equal(show(map(fields.map((field) => Buffer.from(field)), 1)), expected);
+    assert.equal(
+      show(
+        map(
+          fields.map((field) => Buffer.from(field)),
+          1,
+        ),
+      ),
+      expected,
+    );
   });
 }
 
@@ -61,11 +69,21 @@ test('a column per field makes a hash, with empty cells as empty fields', () => 
   };
   const map = createRowMapper(format, { valueType: 'hash', ttlSeconds: 0 });
   assert.equal(
-    show(map(['Ann', 'k', '', '5'].map((text) => Buffer.from(text)), 1)),
+    show(
+      map(
+        ['Ann', 'k', '', '5'].map((text) => Buffer.from(text)),
+        1,
+      ),
+    ),
     'hash k=name|Ann|age| ttl 5',
   );
   assert.equal(
-    show(map(['Ann', 'k', '5'].map((text) => Buffer.from(text)), 1)),
+    show(
+      map(
+        ['Ann', 'k', '5'].map((text) => Buffer.from(text)),
+        1,
+      ),
+    ),
     '3 fields where 4 are expected',
   );
 });
