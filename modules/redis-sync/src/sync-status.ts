@@ -68,8 +68,8 @@ export function describe(snapshot: SyncSnapshot): JsonObject {
     ...(warnings.length === 0 ? {} : { warnings }),
     blob: snapshot.blob,
     redis: snapshot.redis,
-    ...(sas.expiresAt === undefined ? {} : { sasExpiresAt: new Date(sas.expiresAt).toISOString() }),
-    ...(sas.permissions === undefined ? {} : { sasPermissions: sas.permissions }),
+    ...(sas.expiresAt === undefined ? {} : { accessUntil: new Date(sas.expiresAt).toISOString() }),
+    ...(sas.permissions === undefined ? {} : { accessPermissions: sas.permissions }),
     ...(checkpoint === undefined ? {} : counts(checkpoint, facts, now)),
   };
 }
