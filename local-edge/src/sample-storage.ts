@@ -88,15 +88,11 @@ function azuriteProgram(): string | undefined {
 
 /** The sample of an earlier start counts as none: its Azurite is gone. */
 function isWanted(hub: HubCore): boolean {
-  const twin = hub.twins.get(MODULE);
-  if (twin === undefined) return false;
-  const desired = twin.desired.properties;
-  const endpoint = desired['blobEndpoint'];
-  const isOld =
-    typeof endpoint === 'string' &&
-    endpoint.endsWith(`/${ACCOUNT}`) &&
-    desired['blobContainerName'] === CONTAINER;
-  return desired['storageAccountName'] === undefined && (endpoint === undefined || isOld);
+  const desired = hub.twins.get(MODULE)?.desired.properties;
+  if (desired?.['storageAccountName'] !== undefined) return false;
+  const endpoint = desired?.['blobEndpoint'];
+  if (typeof endpoint !== 'string') return desired !== undefined;
+  return endpoint.endsWith(`/${ACCOUNT}`) && desired?.['blobContainerName'] === CONTAINER;
 }
 
 async function fill(endpoint: string, signal: AbortSignal): Promise<void> {
