@@ -88,11 +88,12 @@ function azuriteProgram(): string | undefined {
 
 /** The sample of an earlier start counts as none: its Azurite is gone. */
 function isWanted(hub: HubCore): boolean {
-  const desired = hub.twins.get(MODULE)?.desired.properties;
-  if (desired?.['storageAccountName'] !== undefined) return false;
-  const endpoint = desired?.['blobEndpoint'];
-  if (typeof endpoint !== 'string') return desired !== undefined;
-  return endpoint.endsWith(`/${ACCOUNT}`) && desired?.['blobContainerName'] === CONTAINER;
+  const twin = hub.twins.get(MODULE);
+  if (twin === undefined) return false;
+  const { storageAccountName, blobEndpoint, blobContainerName } = twin.desired.properties;
+  if (storageAccountName !== undefined) return false;
+  if (typeof blobEndpoint !== 'string') return true;
+  return blobEndpoint.endsWith(`/${ACCOUNT}`) && blobContainerName === CONTAINER;
 }
 
 async function fill(endpoint: string, signal: AbortSignal): Promise<void> {

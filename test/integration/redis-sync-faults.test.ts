@@ -70,8 +70,9 @@ for (const [what, fault] of links) {
     assert.equal(status['written'], ROWS);
     await assertWhole(client);
     assert.ok(proxy.passedBytes < content.length + 2.2 * 1024 * 1024, String(proxy.passedBytes));
+    // A reset takes along what the client had not read yet, so not all that passed has arrived.
     if (fault.kind === 'cut')
-      assert.ok(proxy.passedBytes < content.length + 200_000, String(proxy.passedBytes));
+      assert.ok(proxy.passedBytes < content.length + 1_000_000, String(proxy.passedBytes));
   });
 }
 
