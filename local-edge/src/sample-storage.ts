@@ -70,7 +70,7 @@ export function startSampleStorage(hub: HubCore, say: (line: string) => void): S
       stopping.abort();
       await ready;
       const { child } = state;
-      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      if (child?.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGKILL');
       await once(child, 'exit');
     },
