@@ -6,6 +6,7 @@ import { table } from './table.ts';
 
 const benchmarks: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
   'redis-client': () => import('./redis-client.ts'),
+  'redis-sync': () => import('./redis-sync.ts'),
   'stream-to-mqtt': () => import('./stream-to-mqtt.ts'),
 };
 

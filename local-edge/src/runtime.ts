@@ -17,6 +17,7 @@ import type { HubFacts } from './hub-facts.ts';
 import type { HubCore } from './hub/hub.ts';
 import type { NetworkTable } from './net/net-table.ts';
 import { waitUntilReady } from './ready.ts';
+import { startSampleStorage } from './sample-storage.ts';
 import { writeStateFile } from './state-file.ts';
 import { lockState } from './state-lock.ts';
 import { systemLog } from './system-log.ts';
@@ -33,6 +34,8 @@ export interface LocalEdgeOptions extends PortWishes {
   readonly https?: boolean;
   /** False: no module is started; they are started by hand. */
   readonly agent?: boolean;
+  /** Whether to start an Azurite with a sample file where nobody configured redis-sync. False by default. */
+  readonly sample?: boolean;
   readonly restartTimes?: Partial<RestartTimes>;
   readonly env?: NodeJS.ProcessEnv;
   /** Lines for the one who started it. */
@@ -163,6 +166,8 @@ export class LocalEdge implements RuntimeControl {
       this.#throwIfAborted();
       this.#stops.push(() => agent.stop());
       await agent.start();
+      const sample = this.#options.sample === true ? startSampleStorage(hub, say) : undefined;
+      if (sample !== undefined) this.#stops.push(() => sample.stop());
       await this.#waitForModules(agent, table, deployment);
     }
     writeStateFile(join(stateDir, 'hub.json'), facts);

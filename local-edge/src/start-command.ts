@@ -22,6 +22,7 @@ const flags: readonly Flag[] = [
   { names: ['--edge-hub-port'], value: 'N', help: 'port of edgeHub, MQTT (8883, or a free one; 0 = any)' },
   { names: ['--no-https'], help: 'do not listen on port 443 as well' },
   { names: ['--no-agent'], help: 'start no modules; they are started by hand' },
+  { names: ['--no-sample'], help: 'start no Azurite with a sample file for redis-sync' },
   { names: ['--help', '-h'], help: 'this text' },
 ];
 
@@ -100,6 +101,7 @@ function readOptions(args: Args, io: StartIo): Omit<LocalEdgeOptions, 'say' | 'e
     ...(edgeHubPort === undefined ? {} : { edgeHubPort }),
     https: !args.has('--no-https'),
     agent: !args.has('--no-agent'),
+    sample: !args.has('--no-sample'),
   };
 }
 

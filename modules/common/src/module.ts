@@ -14,6 +14,8 @@ export interface ModuleContext {
   readonly metrics: Metrics;
   /** For inputs and outputs; methods and desired properties belong to the runner. */
   readonly edge: Pick<Edge, 'onInput' | 'send' | 'status' | 'identity' | 'kind'>;
+  /** `$version` of the desired properties in use; 0 before there are any. */
+  settingsVersion(): number;
   /** Sets a top-level reported property (null removes it): coalesced, rate-limited, sent again after a reconnect. Never a secret. */
   report(key: string, value: JsonValue): void;
 }

@@ -43,6 +43,7 @@ export async function runCommand<F extends Fields>(
     log,
     metrics: createMetrics({ prefix: definition.name }),
     edge,
+    settingsVersion: () => 0,
     report: () => undefined,
   };
   return run(context, settings as SettingsOf<F>, signal);

@@ -112,6 +112,7 @@ export async function startModule<F extends Fields>(
     log,
     metrics,
     edge,
+    settingsVersion: () => desired.acceptedVersion ?? 0,
     report(key, value) {
       ownKeys.add(key);
       reporter.set(key, value);

@@ -105,7 +105,8 @@ export function createTwinAnswers<S>({
     }
     const held = Object.entries(reporter.known ?? {}).filter(([, value]) => isAck(value));
     for (const property of new Set([...answered, ...held.map(([name]) => name)])) {
-      if (property in document.properties) continue;
+      // What the module reports by itself may look like an answer; it is not ours to take back.
+      if (property in document.properties || isOwn(property)) continue;
       answered.delete(property);
       reporter.set(property, null);
     }

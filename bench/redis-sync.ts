@@ -1,0 +1,187 @@
+/**
+ * A CSV of a million rows from Blob Storage (Azurite) into Redis by redis-sync, against `awk | redis-cli --pipe` from the same
+ * file on the local disk. The module runs as its image does: the bundle, with the image's flags, in a process of its own.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { bundle } from '../build/bundle.ts';
+import { findProgram } from '../local-edge/src/services/find-server.ts';
+import { CONTAINER, startAzurite } from '../test/helpers/azurite.ts';
+import { freePort, startRedis } from '../test/helpers/redis.ts';
+import { compare, row } from './harness.ts';
+import type { Benchmark, Contender, Figures, Row } from './harness.ts';
+import { imageCommand } from './image-command.ts';
+import { usageOf } from './process-usage.ts';
+import { percentile } from './statistics.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const ROWS = Number(process.env['BENCH_ROWS'] ?? 1_000_000);
+const SMALL_ROWS = 100_000;
+const CALL_PAUSE_MS = 2;
+
+/** As a user would write it; lengths by bytes, since awk counts them so for ASCII. */
+const AWK =
+  'BEGIN{ORS=""}{i=index($0,":");k=substr($0,1,i-1);v=substr($0,i+1);print "*3\\r\\n$3\\r\\nSET\\r\\n$" length(k) "\\r\\n" k "\\r\\n$" length(v) "\\r\\n" v "\\r\\n"}';
+
+export const benchmark: Benchmark = async ({ rounds, progress }) => {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-sync-'));
+  const file = join(folder, 'rows.csv');
+  progress('writing the file');
+  await writeRows(file, ROWS);
+  await writeRows(join(folder, 'small.csv'), SMALL_ROWS);
+  const main = await bundle('redis-sync');
+  const { environment, flags } = imageCommand(join(root, 'modules/redis-sync/Dockerfile.amd64'));
+  const [azurite, redis, program] = await Promise.all([
+    startAzurite(),
+    startRedis(undefined),
+    findProgram('redis'),
+  ]);
+  const client = new Redis(redis.port, '127.0.0.1');
+  await azurite.upload('rows.csv', await readFile(file));
+  await azurite.upload('small.csv', await readFile(join(folder, 'small.csv')));
+
+  const module = async (blob: string) => {
+    const port = await freePort();
+    const child = spawn(process.execPath, [...flags, main], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: {
+        ...environment,
+        PATH: process.env['PATH'],
+        NODE_COMPILE_CACHE: join(folder, 'compiled'),
+        HTTP_PORT: String(port),
+        HTTP_HOST: '127.0.0.1',
+        INSTANCE_NAME: blob.replace('.', '-'),
+        REDIS_ENDPOINT: `127.0.0.1:${redis.port}`,
+        BLOB_ENDPOINT: azurite.endpoint,
+        BLOB_CONTAINER_NAME: CONTAINER,
+        BLOB_FILE_NAME: blob,
+        BLOB_SAS_TOKEN: azurite.sas(),
+      },
+    });
+    const call = async (method: string): Promise<Record<string, unknown>> => {
+      const answer = await fetch(`http://127.0.0.1:${port}/methods/${method}`, {
+        method: 'POST',
+        body: 'null',
+      });
+      const reply = (await answer.json()) as Record<string, unknown>;
+      return (reply['payload'] ?? reply) as Record<string, unknown>;
+    };
+    const done = async (): Promise<Record<string, unknown>> => {
+      for (const deadline = Date.now() + 300_000; Date.now() < deadline;) {
+        await pause(10);
+        const status = await call('SyncStatus').catch(() => undefined);
+        if (status?.['state'] === 'done') return status;
+        if (status?.['state'] === 'failed') throw new Error(`the import failed: ${JSON.stringify(status)}`);
+      }
+      throw new Error('the import does not come to its end');
+    };
+    return { child, call, done };
+  };
+
+  const small = await module('small.csv');
+  await small.done();
+  const smallMb = usageOf(small.child.pid)?.peakRssMb ?? Number.NaN;
+  await end(small.child);
+
+  const large = await module('rows.csv');
+  await large.done();
+  const folders = program.folders.join(':');
+  const ours: Contender = {
+    name: 'redis-sync',
+    pid: () => large.child.pid,
+    async run() {
+      await client.flushall();
+      return timed(client, async () => {
+        await large.call('Sync');
+        await large.done();
+      });
+    },
+  };
+  const pipe: Contender = {
+    name: 'awk | redis-cli --pipe',
+    async run() {
+      await client.flushall();
+      return timed(client, async () => {
+        const shell = spawn('sh', ['-c', `awk '${AWK}' '${file}' | redis-cli -p ${redis.port} --pipe`], {
+          stdio: ['ignore', 'ignore', 'inherit'],
+          env: { ...process.env, ...program.env, PATH: `${folders}:${process.env['PATH'] ?? ''}` },
+        });
+        const [code] = (await once(shell, 'exit')) as [number];
+        if (code !== 0) throw new Error(`redis-cli ended with ${code}`);
+      });
+    },
+  };
+  try {
+    const [mine, theirs] = await compare([ours, pipe], { warmups: 1, rounds, onProgress: progress });
+    if (mine === undefined || theirs === undefined) throw new Error('no figures');
+    const rows: Row[] = [
+      row('redis-sync', 'rowsPerSecond', 'rows/s', mine, [theirs]),
+      row(pipe.name, 'rowsPerSecond', 'rows/s', theirs),
+      row('GET p99 during redis-sync', 'p99', 'ms', mine, [theirs]),
+      row(`GET p99 during ${pipe.name}`, 'p99', 'ms', theirs),
+    ];
+    const one = row(`redis-sync peak RSS at ${SMALL_ROWS} rows`, 'mb', 'MB', {
+      contender: 'small',
+      rounds: [{ mb: smallMb }],
+      usage: undefined,
+    });
+    return [...rows, one];
+  } finally {
+    await end(large.child);
+    client.disconnect();
+    await Promise.all([azurite.stop(), redis.stop()]);
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+/** Rows per second of the load, and what a reader of single keys waits meanwhile. */
+async function timed(client: Redis, load: () => Promise<void>): Promise<Figures> {
+  const waits: number[] = [];
+  const state = { isOver: false };
+  const reader = (async () => {
+    while (!state.isOver) {
+      const at = performance.now();
+      await client.get('key1');
+      waits.push(performance.now() - at);
+      await pause(CALL_PAUSE_MS);
+    }
+  })();
+  const startedAt = performance.now();
+  await load();
+  const seconds = (performance.now() - startedAt) / 1000;
+  state.isOver = true;
+  await reader;
+  const keys = await client.dbsize();
+  if (keys < ROWS) throw new Error(`only ${keys} of ${ROWS} keys are there`);
+  return { rowsPerSecond: ROWS / seconds, p99: percentile(waits, 99) };
+}
+
+async function writeRows(path: string, count: number): Promise<void> {
+  const out = createWriteStream(path);
+  for (let from = 0; from < count; from += 10_000) {
+    const lines = Array.from(
+      { length: Math.min(10_000, count - from) },
+      (_, at) => `key${from + at}:value-${String(from + at).padStart(24, '.')}\n`,
+    );
+    if (!out.write(lines.join(''))) await once(out, 'drain');
+  }
+  out.end();
+  await finished(out);
+}
+
+async function end(child: ReturnType<typeof spawn>): Promise<void> {
+  if (child.exitCode !== null) return;
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

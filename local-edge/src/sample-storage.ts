@@ -1,0 +1,146 @@
+import { spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HubCore } from './hub/hub.ts';
+
+/** The account and key that Azurite ships with; they are public and open nothing else. */
+const ACCOUNT = 'devstoreaccount1';
+const KEY = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+const MODULE = 'redis-sync';
+const CONTAINER = 'sample';
+const BLOB = 'update.csv';
+const CONTENT = 'key1:value1\nkey2:value2\nkey3:value3\n';
+const START_MS = 30_000;
+const SAS_DAYS = 30;
+
+export interface SampleStorage {
+  /** True once the module has been told where the sample is. */
+  readonly ready: Promise<boolean>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Gives redis-sync something to import where nobody has named a storage account: Azurite with one small file, in memory, on
+ * loopback. Undefined when the deployment has no redis-sync, when its storage is set, or when Azurite is not installed.
+ */
+export function startSampleStorage(hub: HubCore, say: (line: string) => void): SampleStorage | undefined {
+  const main = azuriteProgram();
+  if (main === undefined || !isWanted(hub)) return undefined;
+  const stopping = new AbortController();
+  const state: { child?: ReturnType<typeof spawn> } = {};
+  const run = async (): Promise<boolean> => {
+    const port = await freePort();
+    if (stopping.signal.aborted) return false;
+    const child = spawn(
+      process.execPath,
+      [main, '--blobHost', '127.0.0.1', '--blobPort', String(port), '--inMemoryPersistence'].concat([
+        '--silent',
+        '--disableTelemetry',
+        '--skipApiVersionCheck',
+      ]),
+      { stdio: 'ignore' },
+    );
+    state.child = child;
+    const endpoint = `http://127.0.0.1:${port}/${ACCOUNT}`;
+    await fill(endpoint, stopping.signal);
+    const told = hub.twins.patchDesired(MODULE, {
+      desired: {
+        blobEndpoint: endpoint,
+        blobContainerName: CONTAINER,
+        blobFileName: BLOB,
+        blobSasToken: accountSas('r', 'o'),
+      },
+    });
+    if (!told.ok) throw new Error(told.problem);
+    say(`sample: ${MODULE} imports ${CONTAINER}/${BLOB} from an embedded Azurite at ${endpoint}`);
+    return true;
+  };
+  const ready = run().catch((error: unknown) => {
+    if (!stopping.signal.aborted)
+      say(`sample: no embedded Azurite: ${error instanceof Error ? error.message : 'failed'}`);
+    return false;
+  });
+  return {
+    ready,
+    async stop() {
+      stopping.abort();
+      await ready;
+      const { child } = state;
+      if (child?.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+function azuriteProgram(): string | undefined {
+  try {
+    const require = createRequire(import.meta.url);
+    return join(dirname(require.resolve('azurite/package.json')), 'dist/src/blob/main.js');
+  } catch {
+    return undefined;
+  }
+}
+
+/** The sample of an earlier start counts as none: its Azurite is gone. */
+function isWanted(hub: HubCore): boolean {
+  const twin = hub.twins.get(MODULE);
+  if (twin === undefined) return false;
+  const { storageAccountName, blobEndpoint, blobContainerName } = twin.desired.properties;
+  if (storageAccountName !== undefined) return false;
+  if (typeof blobEndpoint !== 'string') return true;
+  return blobEndpoint.endsWith(`/${ACCOUNT}`) && blobContainerName === CONTAINER;
+}
+
+async function fill(endpoint: string, signal: AbortSignal): Promise<void> {
+  const sas = accountSas('rwc', 'co');
+  const put = async (path: string, headers: Record<string, string>, body?: string): Promise<void> => {
+    const answer = await fetch(`${endpoint}/${path}${path.includes('?') ? '&' : '?'}${sas}`, {
+      method: 'PUT',
+      headers,
+      signal,
+      ...(body === undefined ? {} : { body }),
+    });
+    if (!answer.ok)
+      throw new Error(`Azurite answers ${answer.status} ${answer.headers.get('x-ms-error-code') ?? ''}`);
+  };
+  for (const until = Date.now() + START_MS; ;) {
+    try {
+      await put(`${CONTAINER}?restype=container`, {});
+      break;
+    } catch (error) {
+      if (signal.aborted || Date.now() > until) throw error;
+      await sleep(100, undefined, { signal });
+    }
+  }
+  await put(`${CONTAINER}/${BLOB}`, { 'x-ms-blob-type': 'BlockBlob', 'content-type': 'text/csv' }, CONTENT);
+}
+
+/** An account SAS as the service defines it: the signed fields, one per line, in a fixed order. */
+function accountSas(permissions: string, resources: string): string {
+  const expiry = new Date(Date.now() + SAS_DAYS * 86_400_000).toISOString().replace(/\.\d+Z$/, 'Z');
+  const version = '2020-10-02';
+  const signed = [ACCOUNT, permissions, 'b', resources, '', expiry, '', '', version, ''].join('\n');
+  const sig = createHmac('sha256', Buffer.from(KEY, 'base64')).update(signed, 'utf8').digest('base64');
+  return new URLSearchParams({
+    sv: version,
+    ss: 'b',
+    srt: resources,
+    sp: permissions,
+    se: expiry,
+    sig,
+  }).toString();
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}

@@ -1,0 +1,91 @@
+import { SuiteError, exponential, retry, sleep } from '@iotedge-redis/common';
+import type { Clock } from '@iotedge-redis/common';
+import { BlobError } from './blob-errors.ts';
+
+export interface Waiting {
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface PatienceOptions {
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  /** Why the run waits; undefined when it goes on. */
+  readonly onWaiting: (waiting: Waiting | undefined) => void;
+  /** Longest pause between two attempts. */
+  readonly maxPauseMs: number;
+  /** Gives up after so long without success; for a command that somebody waits for. */
+  readonly giveUpAfterMs?: number;
+}
+
+/** The word for a failure in reports: the blob's own reason where there is one. */
+export function codeOf(error: unknown): string {
+  if (error instanceof BlobError) return error.reason;
+  return error instanceof SuiteError ? error.code : 'INTERNAL';
+}
+
+const PROGRESS_PAUSE_MS = 50;
+const FIRST_PAUSE_MS = 200;
+
+/** Repeats what may succeed later by itself, for as long as it takes; everything else is thrown on. */
+export class Patience {
+  readonly #options: PatienceOptions;
+  /** Several attempts may be under way at once, one for the blob and one for Redis. */
+  readonly #waiting = new Map<symbol, Waiting>();
+
+  constructor(options: PatienceOptions) {
+    this.#options = options;
+  }
+
+  async until<T>(attempt: () => Promise<T>): Promise<T> {
+    const { signal, clock, maxPauseMs, giveUpAfterMs } = this.#options;
+    const id = Symbol('attempt');
+    const pause = exponential({ firstMs: FIRST_PAUSE_MS, maxMs: maxPauseMs });
+    let since: number | undefined;
+    try {
+      return await retry(attempt, {
+        signal,
+        clock,
+        schedule: (failures, error) =>
+          error instanceof BlobError && error.hasProgress
+            ? PROGRESS_PAUSE_MS
+            : Math.max(PROGRESS_PAUSE_MS, pause(failures)),
+        isRetryable: (error) => {
+          if (!(error instanceof SuiteError) || !error.retryable) return false;
+          since ??= clock.now();
+          return giveUpAfterMs === undefined || clock.now() - since < giveUpAfterMs;
+        },
+        onFailure: (error) => {
+          const hasProgress = error instanceof BlobError && error.hasProgress;
+          if (hasProgress) since = undefined;
+          if (error instanceof SuiteError && !hasProgress)
+            this.#set(id, { code: codeOf(error), message: error.message });
+        },
+      });
+    } finally {
+      this.#set(id, undefined);
+    }
+  }
+
+  /** Waits while a condition holds that somebody else has to end. */
+  async while(find: () => Promise<Waiting | undefined>, pauseMs: number): Promise<void> {
+    const { signal, clock } = this.#options;
+    const id = Symbol('condition');
+    try {
+      for (let found = await find(); found !== undefined; found = await find()) {
+        this.#set(id, found);
+        await sleep(pauseMs, signal, clock);
+      }
+    } finally {
+      this.#set(id, undefined);
+    }
+  }
+
+  #set(id: symbol, waiting: Waiting | undefined): void {
+    const before = [...this.#waiting.values()][0];
+    if (waiting === undefined) this.#waiting.delete(id);
+    else this.#waiting.set(id, waiting);
+    const after = [...this.#waiting.values()][0];
+    if (before?.code !== after?.code || before?.message !== after?.message) this.#options.onWaiting(after);
+  }
+}

@@ -1,0 +1,320 @@
+import { isUtf8 } from 'node:buffer';
+import type { Malformation } from './row.ts';
+
+const QUOTE = 0x22;
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** What `next()` found. */
+export type Found =
+  /** A record without quotes; its fields end at `fieldEnds[0 … fieldCount - 1]`. */
+  | 'plain'
+  /** A well-formed record with a quoted field; only its extent is known. */
+  | 'quoted'
+  /** A record that cannot be used; `malformation` says why. */
+  | 'bad'
+  /** The rest is not a whole record: `append` more, or `finish`. */
+  | 'more'
+  /** Everything is consumed. */
+  | 'end';
+
+export interface ScannerOptions {
+  /** One ASCII byte. */
+  readonly delimiter: number;
+  /** The seed's form: quotes are bytes like any other and only the first delimiter of a line separates. */
+  readonly isPair: boolean;
+  readonly maxRecordBytes: number;
+  /** Where the first byte stands in the (decoded) file: a resumed scan begins at a record boundary. */
+  readonly offset?: number;
+  /** Line number of the first byte, from 1. */
+  readonly line?: number;
+}
+
+/**
+ * Owns record boundaries, byte offsets and UTF-8: a cursor over the file's bytes that stands outside of quotes before each
+ * record. An incomplete tail is carried over to the next block. Blank lines are passed over.
+ */
+export class RecordScanner {
+  /** The block that the positions below belong to; records keep it alive, it is never written to. */
+  block: Buffer = Buffer.alloc(0);
+  start = 0;
+  end = 0;
+  /** Line of the record's first byte; for a bad record the line of its fault. */
+  line = 0;
+  fieldCount = 0;
+  fieldEnds = new Int32Array(64);
+  malformation: Malformation = 'quote in mid-field';
+
+  readonly #options: ScannerOptions;
+  #position = 0;
+  #nextLine: number;
+  /** Offset in the file of the block's first byte. */
+  #base: number;
+  #finished = false;
+  /** All whole lines before this position are valid UTF-8; after it nobody has looked. */
+  #checkedTo = 0;
+  #isBlockValid = true;
+  /** Inside a line that is longer than allowed: its bytes are dropped as they come. */
+  #isDropping = false;
+  /** A CR was the last byte dropped or consumed: an LF that follows belongs to it. */
+  #afterCr = false;
+
+  constructor(options: ScannerOptions) {
+    this.#options = options;
+    this.#base = options.offset ?? 0;
+    this.#nextLine = options.line ?? 1;
+  }
+
+  /** File offset behind everything that `next` has handed out: always a record boundary. */
+  get offset(): number {
+    return this.#base + this.#position;
+  }
+
+  /** False in the middle of a line that is being dropped, or between a CR and the LF that may follow in the next block. */
+  get isAtBoundary(): boolean {
+    return !this.#isDropping && !this.#afterCr;
+  }
+
+  /** Line number of the byte at `offset`. */
+  get nextLine(): number {
+    return this.#nextLine;
+  }
+
+  append(bytes: Buffer): void {
+    const rest = this.block.subarray(this.#position);
+    this.#base += this.#position;
+    this.block = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
+    this.#position = 0;
+    this.#checkBlock();
+  }
+
+  /** There is no more: a last line without a line end is a record too. */
+  finish(): void {
+    this.#finished = true;
+    this.#checkBlock();
+  }
+
+  next(): Found {
+    for (;;) {
+      if (this.#isDropping && !this.#dropLine()) return this.#finished ? 'end' : 'more';
+      const { block } = this;
+      if (this.#position >= block.length) return this.#finished ? 'end' : 'more';
+      const first = block[this.#position];
+      if (first === LF && this.#afterCr) {
+        this.#afterCr = false;
+        this.#position += 1;
+        continue;
+      }
+      this.#afterCr = false;
+      if (first !== LF && first !== CR) {
+        const found = this.#scan();
+        if (found !== undefined) return found;
+        continue;
+      }
+      this.#endLine(this.#position);
+    }
+  }
+
+  #scan(): Found | undefined {
+    const { block } = this;
+    const { delimiter, isPair } = this.#options;
+    const start = this.#position;
+    const length = block.length;
+    let fieldStart = start;
+    let fields = 0;
+    let hasStrayQuote = false;
+    let at = start;
+    for (; at < length; at += 1) {
+      const byte = block[at];
+      if (byte === delimiter) {
+        if (isPair && fields > 0) continue;
+        fields = this.#endField(fields, at);
+        fieldStart = at + 1;
+      } else if (byte === QUOTE && !isPair) {
+        if (at === fieldStart && !hasStrayQuote) return this.#scanQuoted(start, at);
+        hasStrayQuote = true;
+      } else if (byte === LF || byte === CR) break;
+    }
+    const tooLong = at - start > this.#options.maxRecordBytes;
+    if (at === length && !this.#finished) {
+      if (!tooLong) return 'more';
+      this.#isDropping = true;
+      return this.#reject('longer than maxRecordBytes', this.#nextLine, length, 0);
+    }
+    this.start = start;
+    this.end = at;
+    this.fieldCount = this.#endField(fields, at);
+    const line = this.#nextLine;
+    this.line = line;
+    const isValid = this.#isValid(start, at);
+    this.#endLine(at);
+    if (tooLong) return this.#bad('longer than maxRecordBytes');
+    if (!isValid) return this.#bad('not UTF-8');
+    if (hasStrayQuote) return this.#bad('quote in mid-field');
+    return 'plain';
+  }
+
+  /** From a quote at a field's start to the record's end, through quoted line ends. */
+  #scanQuoted(start: number, firstQuote: number): Found {
+    const { block } = this;
+    const { delimiter, maxRecordBytes } = this.#options;
+    const length = block.length;
+    let lines = 0;
+    let openedAtLine = 0;
+    let opened = firstQuote;
+    let at = firstQuote + 1;
+    for (;;) {
+      // Inside quotes: only a quote that is not doubled ends it.
+      const close = this.#closingQuote(at, length);
+      const inside = close === -1 ? length : close;
+      if (inside - start > maxRecordBytes) return this.#unclosed(opened, openedAtLine);
+      if (close === -1) return this.#finished ? this.#unclosed(opened, openedAtLine) : 'more';
+      // The quote may be the first half of a doubled one, or the CR of a CRLF may follow: wait for one more byte.
+      if (close + 1 === length && !this.#finished) return 'more';
+      lines += this.#countLines(at, close);
+      at = close + 1;
+      let byte = block[at];
+      if (at < length && byte !== delimiter && byte !== LF && byte !== CR) {
+        return this.#restartAfter(opened, openedAtLine, 'text after a closing quote');
+      }
+      // Fields up to the next quoted one, or the end of the record.
+      let fieldStart = -1;
+      for (; at < length; at += 1) {
+        byte = block[at];
+        if (byte === delimiter) fieldStart = at + 1;
+        else if (byte === QUOTE) break;
+        else if (byte === LF || byte === CR) break;
+      }
+      if (at < length && byte === QUOTE) {
+        if (at !== fieldStart) return this.#restartAfter(at, lines, 'quote in mid-field');
+        opened = at;
+        openedAtLine = lines;
+        at += 1;
+        continue;
+      }
+      if (at - start > maxRecordBytes) {
+        return this.#restartAfter(opened, openedAtLine, 'longer than maxRecordBytes');
+      }
+      if (at === length && !this.#finished) return 'more';
+      this.start = start;
+      this.end = at;
+      this.line = this.#nextLine;
+      const isValid = this.#isValid(start, at);
+      this.#nextLine += lines;
+      this.#endLine(at);
+      return isValid ? 'quoted' : this.#bad('not UTF-8');
+    }
+  }
+
+  #closingQuote(from: number, length: number): number {
+    const { block } = this;
+    for (let at = block.indexOf(QUOTE, from); at !== -1; at = block.indexOf(QUOTE, at + 2)) {
+      if (at + 1 >= length || block[at + 1] !== QUOTE) return at;
+    }
+    return -1;
+  }
+
+  #unclosed(opened: number, lines: number): Found {
+    return this.#restartAfter(opened, lines, 'quote not closed');
+  }
+
+  /**
+   * The record is bad on the line of the byte at `at`, which is `lines` below the record's first; the scan goes on at the
+   * line after it, so that one stray quote does not swallow what follows.
+   */
+  #restartAfter(at: number, lines: number, why: Malformation): Found {
+    const { block } = this;
+    let end = at;
+    while (end < block.length && block[end] !== LF && block[end] !== CR) end += 1;
+    this.#nextLine += lines;
+    const line = this.#nextLine;
+    if (end === block.length && !this.#finished) {
+      this.#isDropping = true;
+      return this.#reject(why, line, end, 0);
+    }
+    this.line = line;
+    this.start = this.#position;
+    this.end = end;
+    this.#endLine(end);
+    return this.#bad(why);
+  }
+
+  #reject(why: Malformation, line: number, to: number, fields: number): Found {
+    this.line = line;
+    this.start = this.#position;
+    this.end = to;
+    this.fieldCount = fields;
+    this.#position = to;
+    return this.#bad(why);
+  }
+
+  #bad(why: Malformation): Found {
+    this.malformation = why;
+    return 'bad';
+  }
+
+  /** Consumes bytes up to and with the line end; false when the block ends first. */
+  #dropLine(): boolean {
+    const { block } = this;
+    let at = this.#position;
+    while (at < block.length && block[at] !== LF && block[at] !== CR) at += 1;
+    if (at === block.length) {
+      this.#position = at;
+      return false;
+    }
+    this.#isDropping = false;
+    this.#endLine(at);
+    return true;
+  }
+
+  /** Steps over the line end at `at`, which may also be the end of the file. */
+  #endLine(at: number): void {
+    const { block } = this;
+    if (at >= block.length) {
+      this.#position = at;
+      return;
+    }
+    this.#nextLine += 1;
+    this.#position = at + 1;
+    if (block[at] !== CR) return;
+    if (block[at + 1] === LF) this.#position = at + 2;
+    // The LF of this CR may be the first byte of the next block.
+    else this.#afterCr = at + 1 === block.length;
+  }
+
+  #endField(fields: number, at: number): number {
+    if (fields === this.fieldEnds.length) {
+      const wider = new Int32Array(fields * 2);
+      wider.set(this.fieldEnds);
+      this.fieldEnds = wider;
+    }
+    this.fieldEnds[fields] = at;
+    return fields + 1;
+  }
+
+  #countLines(from: number, to: number): number {
+    const { block } = this;
+    let lines = 0;
+    for (let at = from; at < to; at += 1) {
+      const byte = block[at];
+      if (byte === LF) lines += 1;
+      else if (byte === CR && block[at + 1] !== LF) lines += 1;
+    }
+    return lines;
+  }
+
+  /** Looks once at all whole lines of the block; only when that fails each record is looked at by itself. */
+  #checkBlock(): void {
+    const { block } = this;
+    const lastEnd = this.#finished
+      ? block.length - 1
+      : Math.max(block.lastIndexOf(LF), block.lastIndexOf(CR));
+    this.#checkedTo = lastEnd + 1;
+    this.#isBlockValid = isUtf8(block.subarray(0, this.#checkedTo));
+  }
+
+  #isValid(start: number, end: number): boolean {
+    if (this.#isBlockValid && end <= this.#checkedTo) return true;
+    return isUtf8(this.block.subarray(start, end));
+  }
+}

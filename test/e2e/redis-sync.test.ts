@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startAzurite, CONTAINER } from '../helpers/azurite.ts';
+import { startEdge } from '../helpers/edge-process.ts';
+import { eventually } from '../helpers/site.ts';
+
+test('npm start imports the sample file from the embedded Azurite; a twin edit imports another one', async (t) => {
+  const edge = await startEdge(t);
+  const reported = async (): Promise<Record<string, unknown>> => {
+    const { properties } = (await edge.json('module-twin', 'show', '-m', 'redis-sync')) as {
+      properties: { reported: { sync?: Record<string, unknown> } };
+    };
+    return properties.reported.sync ?? {};
+  };
+  const sample = await eventually(reported, ({ state, rows }) => state === 'done' && rows === 3, 15_000);
+  assert.deepEqual([sample['ac'], sample['written'], sample['skipped']], [200, 3, 0]);
+  const { payload } = await edge.invoke('redis-client', 'GetItem', 'key2');
+  assert.deepEqual(payload, { Message: 'value2', Status: 200 });
+
+  const azurite = await startAzurite(t);
+  await azurite.upload('own.csv', 'key,value\nown:1,"a, b"\nbad\n');
+  const update = {
+    blobEndpoint: azurite.endpoint,
+    blobContainerName: CONTAINER,
+    blobFileName: 'own.csv',
+    blobSasToken: azurite.sas(),
+  };
+  const twin = (await edge.json(
+    'module-twin',
+    'update',
+    '-m',
+    'redis-sync',
+    '--desired',
+    JSON.stringify(update),
+  )) as {
+    properties: { desired: { $version: number } };
+  };
+  const own = await eventually(reported, ({ state, rows }) => state === 'done' && rows === 2, 15_000);
+  assert.equal(own['av'], twin.properties.desired.$version);
+  assert.deepEqual(own['errors'], [{ row: 3, reason: '1 field where 2 are expected' }]);
+  assert.deepEqual((await edge.invoke('redis-client', 'GetItem', 'own:1'))['payload'], {
+    Message: 'a, b',
+    Status: 200,
+  });
+  const { payload: status } = await edge.invoke('redis-sync', 'SyncStatus', null);
+  assert.equal((status as { state: string }).state, 'done');
+  assert.equal(await edge.interrupt(), 0);
+});
