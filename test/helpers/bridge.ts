@@ -75,6 +75,7 @@ export async function startBridge(
     log,
     metrics,
     report: (key, value) => void reports.push({ [key]: value }),
+    settingsVersion: () => 0,
     edge: {
       kind: 'standalone',
       identity: { deviceId: 'device', moduleId: 'module' },

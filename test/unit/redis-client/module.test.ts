@@ -13,6 +13,7 @@ test('RC-20: what an earlier run reported of its connection is taken back at the
     metrics: createMetrics({ prefix: 'test' }),
     edge: createStandaloneEdge({ deviceId: 'd', moduleId: 'm' }),
     report: (key, value) => void reports.push([key, value]),
+    settingsVersion: () => 0,
   });
   deepEqual(reports, [['redis', null]]);
 });
