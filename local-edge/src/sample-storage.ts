@@ -15,6 +15,8 @@ const CONTAINER = 'sample';
 const BLOB = 'update.csv';
 const CONTENT = 'key1:value1\nkey2:value2\nkey3:value3\n';
 const START_MS = 30_000;
+/** Azurite would outlive a local edge that is killed: the pipe to its standard input closes then, and ends it. */
+const ENDS_WITH_PARENT = "data:text/javascript,process.stdin.resume().on('close',()=>process.exit())";
 const SAS_DAYS = 30;
 
 export interface SampleStorage {
@@ -37,12 +39,17 @@ export function startSampleStorage(hub: HubCore, say: (line: string) => void): S
     if (stopping.signal.aborted) return false;
     const child = spawn(
       process.execPath,
-      [main, '--blobHost', '127.0.0.1', '--blobPort', String(port), '--inMemoryPersistence'].concat([
-        '--silent',
-        '--disableTelemetry',
-        '--skipApiVersionCheck',
-      ]),
-      { stdio: 'ignore' },
+      [
+        '--import',
+        ENDS_WITH_PARENT,
+        main,
+        '--blobHost',
+        '127.0.0.1',
+        '--blobPort',
+        String(port),
+        '--inMemoryPersistence',
+      ].concat(['--silent', '--disableTelemetry', '--skipApiVersionCheck']),
+      { stdio: ['pipe', 'ignore', 'ignore'] },
     );
     state.child = child;
     const endpoint = `http://127.0.0.1:${port}/${ACCOUNT}`;

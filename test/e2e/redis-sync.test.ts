@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { startAzurite, CONTAINER } from '../helpers/azurite.ts';
 import { startEdge } from '../helpers/edge-process.ts';
@@ -46,3 +47,39 @@ test('npm start imports the sample file from the embedded Azurite; a twin edit i
   assert.equal((status as { state: string }).state, 'done');
   assert.equal(await edge.interrupt(), 0);
 });
+
+test('a local edge that is killed takes the sample storage along', async (t) => {
+  const edge = await startEdge(t);
+  const azurites = (): number[] =>
+    readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .filter((pid) => parentOf(pid) === edge.facts.pid && commandOf(pid).includes('azurite'));
+  const [azurite] = await eventually(
+    () => Promise.resolve(azurites()),
+    (pids) => pids.length === 1,
+    15_000,
+  );
+  process.kill(edge.facts.pid, 'SIGKILL');
+  await eventually(
+    () => Promise.resolve(commandOf(azurite ?? 0)),
+    (command) => command === '',
+    10_000,
+  );
+});
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function parentOf(pid: number): number {
+  try {
+    return Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  } catch {
+    return 0;
+  }
+}
