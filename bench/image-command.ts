@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { imageDefaults } from '../local-edge/src/agent/image-defaults.ts';
 
 /** How an image starts its module, read from the Dockerfile, so that a benchmark runs what users get. */
 export interface ImageCommand {
@@ -8,16 +8,7 @@ export interface ImageCommand {
 }
 
 export function imageCommand(dockerfile: string): ImageCommand {
-  const text = readFileSync(dockerfile, 'utf8');
-  const command = JSON.parse(/^CMD (\[.*\])$/m.exec(text)?.[1] ?? '[]') as string[];
-  const environment = /^ENV (NODE_ENV=.*)$/m.exec(text)?.[1] ?? '';
-  if (command[0] !== 'node') throw new Error(`${dockerfile}: no CMD that starts node`);
-  return {
-    flags: command.slice(1, -1),
-    environment: Object.fromEntries(
-      environment
-        .split(' ')
-        .map((pair): [string, string] => [pair.split('=')[0] ?? '', pair.split('=')[1] ?? '']),
-    ),
-  };
+  const { command, env } = imageDefaults(dockerfile);
+  if (command?.[0] !== 'node') throw new Error(`${dockerfile}: no CMD that starts node`);
+  return { flags: command.slice(1, -1), environment: env };
 }
