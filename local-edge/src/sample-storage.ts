@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HubCore } from './hub/hub.ts';
+import { freePort } from './net/free-port.ts';
 
 /** The account and key that Azurite ships with; they are public and open nothing else. */
 const ACCOUNT = 'devstoreaccount1';
@@ -141,13 +141,4 @@ function accountSas(permissions: string, resources: string): string {
     se: expiry,
     sig,
   }).toString();
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
