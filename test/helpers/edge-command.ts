@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import type { CliIo } from '../../local-edge/src/cli/cli-io.ts';
 import { runCli } from '../../local-edge/src/cli/run-cli.ts';
-import type { HubFile } from '../../local-edge/src/cli/state.ts';
+import type { HubFacts } from '../../local-edge/src/hub-facts.ts';
 import type { AgentControl, LogsOptions, ModuleStatus } from '../../local-edge/src/control/control-api.ts';
 import { createControlServer } from '../../local-edge/src/control/control-server.ts';
 import { EdgeError } from '../../local-edge/src/errors.ts';
@@ -52,7 +52,7 @@ export interface CommandFixture {
   readonly root: string;
   /** What happens when the command asks the local edge to stop. */
   onStop(action: () => void): void;
-  writeHubFile(change?: Partial<HubFile>): void;
+  writeHubFacts(change?: Partial<HubFacts>): void;
   /** Runs `edge …` in the folder of the local edge. */
   edge(...argv: string[]): Promise<CommandResult>;
   run(argv: readonly string[], io?: Partial<CliIo>): Promise<CommandResult>;
@@ -81,8 +81,8 @@ export async function startForCommand(): Promise<CommandFixture> {
     },
   });
   await control.start();
-  const writeHubFile = (change: Partial<HubFile> = {}): void => {
-    const hub: HubFile = {
+  const writeHubFacts = (change: Partial<HubFacts> = {}): void => {
+    const hub: HubFacts = {
       hostName: 'localhost',
       port: service.api.port,
       deviceId: 'dev-1',
@@ -101,7 +101,7 @@ export async function startForCommand(): Promise<CommandFixture> {
     };
     writeFileSync(join(stateDir, 'hub.json'), JSON.stringify(hub));
   };
-  writeHubFile();
+  writeHubFacts();
   const run: CommandFixture['run'] = async (argv, io = {}) => {
     let stdout = '';
     let stderr = '';
@@ -123,7 +123,7 @@ export async function startForCommand(): Promise<CommandFixture> {
     onStop: (action) => {
       stopping = action;
     },
-    writeHubFile,
+    writeHubFacts,
     run,
     edge: (...argv) => run(argv),
     stop: async () => {

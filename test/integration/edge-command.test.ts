@@ -220,13 +220,13 @@ describe('the edge command against the hub', () => {
     assert.match(nowhere.stderr, /not running here: there is no \.edge folder.*npx edge start/);
     const empty = await fixture.run([...argv, '--state', join(fixture.root, 'a')]);
     assert.match(empty.stderr, /not running: there is no .*hub\.json; start it with `npx edge start`/);
-    fixture.writeHubFile({ pid: 2 ** 22 - 1 });
+    fixture.writeHubFacts({ pid: 2 ** 22 - 1 });
     const stale = await fixture.run(argv);
     assert.match(stale.stderr, /hub\.json is not running any more; start it/);
-    fixture.writeHubFile({ port: 1 });
+    fixture.writeHubFacts({ port: 1 });
     const refused = await fixture.run(argv);
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /does not answer on port 1 /);
-    fixture.writeHubFile();
+    fixture.writeHubFacts();
   });
 });

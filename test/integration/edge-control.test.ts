@@ -152,9 +152,9 @@ describe('the edge command against the control socket', () => {
       stdout,
       /^export NODE_OPTIONS='--import=file:.*service-preload\.js\?host=localhost&port=\d+'$/m,
     );
-    fixture.writeHubFile({ httpsPort: 443 });
+    fixture.writeHubFacts({ httpsPort: 443 });
     assert.doesNotMatch((await fixture.edge('env')).stdout, /NODE_OPTIONS/);
-    fixture.writeHubFile();
+    fixture.writeHubFacts();
   });
 
   it('registers a module by name and prints its environment, quoted for a shell', async () => {
@@ -166,30 +166,30 @@ describe('the edge command against the control socket', () => {
   });
 
   it('warns that other SDKs fix the port 8883 when edgeHub has another', async () => {
-    fixture.writeHubFile({ edgeHubPort: 9883 });
+    fixture.writeHubFacts({ edgeHubPort: 9883 });
     const { code, stderr } = await fixture.edge('module-env', 'mine');
     assert.equal(code, 0);
     assert.match(stderr, /edgeHub listens on port 9883, not on 8883.*other languages fix 8883/);
-    fixture.writeHubFile();
+    fixture.writeHubFacts();
   });
 
   it('asks the local edge to stop and waits for its end', async () => {
     const child = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000)']);
     await once(child, 'spawn');
-    fixture.writeHubFile({ pid: child.pid ?? 0 });
+    fixture.writeHubFacts({ pid: child.pid ?? 0 });
     fixture.onStop(() => child.kill());
     const { code, stdout } = await fixture.edge('stop');
     assert.equal(code, 0);
     assert.equal(stdout, 'The local edge has stopped.\n');
     assert.notEqual(child.signalCode, null, 'it had ended before the command did');
-    fixture.writeHubFile();
+    fixture.writeHubFacts();
   });
 
   it('says so when nobody answers on the control socket', async () => {
-    fixture.writeHubFile({ controlSocket: join(fixture.root, 'gone.sock') });
+    fixture.writeHubFacts({ controlSocket: join(fixture.root, 'gone.sock') });
     const { code, stderr } = await fixture.edge('list');
     assert.equal(code, 1);
     assert.match(stderr, /does not answer on .*gone\.sock/);
-    fixture.writeHubFile();
+    fixture.writeHubFacts();
   });
 });

@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { EdgeError } from '../errors.ts';
 import type { JsonObject, JsonValue } from '../hub/hub-api.ts';
 import { isObject } from '../hub/twin-merge.ts';
-import type { HubFile } from './state.ts';
+import type { HubFacts } from '../hub-facts.ts';
 
 /** Asks the control socket of the running local edge. */
 export interface ControlClient {
@@ -14,7 +14,7 @@ export interface ControlClient {
 }
 
 function open(
-  hub: HubFile,
+  hub: HubFacts,
   method: string,
   path: string,
   body?: JsonObject,
@@ -77,7 +77,7 @@ async function* linesOf(response: IncomingMessage, signal: AbortSignal): AsyncGe
   if (rest !== '') yield rest;
 }
 
-export function createControlClient(hub: HubFile): ControlClient {
+export function createControlClient(hub: HubFacts): ControlClient {
   return {
     call: async (method, path, body) => {
       const response = await open(hub, method, path, body);

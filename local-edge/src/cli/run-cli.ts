@@ -5,7 +5,7 @@ import type { Args } from './args.ts';
 import { checkRequired, parseArgs } from './args.ts';
 import type { CliIo } from './cli-io.ts';
 import { didYouMean } from './did-you-mean.ts';
-import { findStateDir, readHubFile } from './state.ts';
+import { findStateDir, readHubFacts } from './state.ts';
 import type { Verb, VerbContext } from './verb.ts';
 import { stateFlag, verbs } from './verbs.ts';
 
@@ -57,7 +57,7 @@ function checkWords(verb: Verb, args: Args): void {
 
 function contextOf(io: CliIo, args: Args): VerbContext {
   const stateDir = findStateDir(args.text('--state'), io.env, io.cwd);
-  const hub = readHubFile(stateDir);
+  const hub = readHubFacts(stateDir);
   return {
     io,
     args,

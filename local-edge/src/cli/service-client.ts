@@ -4,7 +4,7 @@ import { request } from 'node:https';
 import { EdgeError } from '../errors.ts';
 import type { JsonValue } from '../hub/hub-api.ts';
 import { sign } from '../hub/sas-token.ts';
-import type { HubFile } from './state.ts';
+import type { HubFacts } from '../hub-facts.ts';
 
 export interface ServiceAnswer {
   readonly status: number;
@@ -14,7 +14,7 @@ export interface ServiceAnswer {
 
 /** Calls the service API as any service client does: HTTPS, a SAS token of the policy, the local CA. */
 export interface ServiceClient {
-  readonly hub: HubFile;
+  readonly hub: HubFacts;
   call(method: string, path: string, options?: CallOptions): Promise<ServiceAnswer>;
 }
 
@@ -25,7 +25,7 @@ export interface CallOptions {
 
 const API_VERSION = '2021-04-12';
 
-function authorization(hub: HubFile): string {
+function authorization(hub: HubFacts): string {
   const fields = new Map(
     hub.serviceConnectionString.split(';').map((part) => {
       const equals = part.indexOf('=');
@@ -39,7 +39,7 @@ function authorization(hub: HubFile): string {
   return `SharedAccessSignature sr=${resource}&sig=${encodeURIComponent(signature)}&se=${expiry}&skn=${policy}`;
 }
 
-function unreachable(hub: HubFile, error: Error): EdgeError {
+function unreachable(hub: HubFacts, error: Error): EdgeError {
   return new EdgeError(
     'NOT_RUNNING',
     `the service API of the local edge does not answer on port ${hub.port} (${error.message}); ` +
@@ -57,7 +57,7 @@ function parse(text: string): JsonValue {
   }
 }
 
-export function createServiceClient(hub: HubFile): ServiceClient {
+export function createServiceClient(hub: HubFacts): ServiceClient {
   const ca = readFileSync(hub.caFile);
   return {
     hub,

@@ -2,22 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 import { EdgeError } from '../errors.ts';
-
-/** What a running local edge says of itself in `hub.json`. */
-export interface HubFile {
-  readonly hostName: string;
-  readonly port: number;
-  readonly deviceId: string;
-  readonly gatewayHostName: string;
-  readonly edgeHubPort: number;
-  /** 443, or null when it could not be bound. */
-  readonly httpsPort: number | null;
-  readonly serviceConnectionString: string;
-  readonly serviceConnectionStringWithPort: string;
-  readonly caFile: string;
-  readonly controlSocket: string;
-  readonly pid: number;
-}
+import type { HubFacts } from '../hub-facts.ts';
 
 const HOW_TO_START = 'start it with `npx edge start` in the folder of its deployment.template.json';
 
@@ -56,11 +41,11 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Reads `hub.json` of a local edge that runs; everything else is an error that says what to do. */
-export function readHubFile(stateDir: string): HubFile {
+export function readHubFacts(stateDir: string): HubFacts {
   const file = join(stateDir, 'hub.json');
-  let hub: HubFile;
+  let hub: HubFacts;
   try {
-    hub = JSON.parse(readFileSync(file, 'utf8')) as HubFile;
+    hub = JSON.parse(readFileSync(file, 'utf8')) as HubFacts;
   } catch (error) {
     if (error instanceof SyntaxError) {
       throw new EdgeError(

@@ -2,13 +2,13 @@ import type { Args, Flag } from './args.ts';
 import type { CliIo } from './cli-io.ts';
 import type { ControlClient } from './control-client.ts';
 import type { ServiceClient } from './service-client.ts';
-import type { HubFile } from './state.ts';
+import type { HubFacts } from '../hub-facts.ts';
 
 /** What a verb works with; the clients are made when they are asked for. */
 export interface VerbContext {
   readonly io: CliIo;
   readonly args: Args;
-  readonly hub: HubFile;
+  readonly hub: HubFacts;
   readonly stateDir: string;
   service(): Promise<ServiceClient>;
   control(): Promise<ControlClient>;
