@@ -96,7 +96,7 @@ export default tseslint.config(
     rules: { 'no-restricted-imports': ['error', { patterns: [foreign] }] },
   },
   {
-    files: ['modules/common/src/run-module.ts'],
+    files: ['modules/common/src/runner/run-module.ts'],
     rules: { 'no-restricted-globals': 'off', 'no-restricted-properties': 'off' },
   },
   {

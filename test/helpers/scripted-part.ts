@@ -1,7 +1,7 @@
-import type { ComponentHealth } from '../../modules/common/src/component.ts';
+import type { ComponentHealth } from '../../modules/common/src/runner/component.ts';
 import type { MethodHandler } from '../../modules/common/src/edge/edge.ts';
 import { SuiteError } from '../../modules/common/src/errors.ts';
-import type { Part } from '../../modules/common/src/module.ts';
+import type { Part } from '../../modules/common/src/runner/module.ts';
 
 export interface PartSettings {
   readonly place: string;

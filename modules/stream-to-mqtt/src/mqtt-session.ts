@@ -1,12 +1,11 @@
 import type { MqttClient } from 'mqtt';
-import type { Clock } from '@iotedge-redis/common';
+import type { Clock, TlsFiles } from '@iotedge-redis/common';
 import { SuiteError, deadline, errorText } from '@iotedge-redis/common';
 import type { BrokerAddress } from './mqtt-address.ts';
 import { createLibraryIds } from './message-ids.ts';
 import { createFlightStore } from './mqtt-store.ts';
 import type { GatheringStream } from './mqtt-stream.ts';
 import { openTransport } from './mqtt-transport.ts';
-import type { BrokerTls } from './mqtt-transport.ts';
 
 export type Qos = 0 | 1 | 2;
 
@@ -15,7 +14,7 @@ export interface SessionOptions {
   readonly clientId: string;
   readonly username?: string;
   readonly password?: string;
-  readonly tls: BrokerTls;
+  readonly tls: TlsFiles;
   readonly qos: Qos;
   readonly retain: boolean;
   readonly keepaliveSeconds: number;

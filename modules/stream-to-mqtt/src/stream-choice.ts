@@ -1,4 +1,4 @@
-import { globMatcher } from './glob.ts';
+import { globMatcher } from '@iotedge-redis/common';
 
 /** Streams that the suite itself writes and that must not be found and forwarded as if they were data. */
 const OWN = [globMatcher('dlq:*'), globMatcher('iotedge-redis:*')];

@@ -2,9 +2,9 @@ import { deepEqual, equal, match, throws } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { ConfigError } from '@iotedge-redis/common';
-import { commonFields } from '../../../modules/common/src/settings-common.ts';
-import { parseConfigFile } from '../../../modules/common/src/settings-file.ts';
-import { parseSettings } from '../../../modules/common/src/settings-parse.ts';
+import { commonFields } from '../../../modules/common/src/settings/settings-common.ts';
+import { parseConfigFile } from '../../../modules/common/src/settings/settings-file.ts';
+import { parseSettings } from '../../../modules/common/src/settings/settings-parse.ts';
 import {
   brokerAddresses,
   checkSettings,

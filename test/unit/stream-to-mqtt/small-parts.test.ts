@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { deadLetterKey, readDeadLetter } from '../../../modules/stream-to-mqtt/src/dead-letters.ts';
 import { compareIds, idTime, nextId } from '../../../modules/stream-to-mqtt/src/entry-id.ts';
 import { createFilter } from '../../../modules/stream-to-mqtt/src/filter.ts';
-import { globMatcher } from '../../../modules/stream-to-mqtt/src/glob.ts';
 import { parseBroker } from '../../../modules/stream-to-mqtt/src/mqtt-address.ts';
 import { hex, outcomeOf } from '../../../modules/stream-to-mqtt/src/mqtt-outcome.ts';
 import { propertiesFor, packetSize } from '../../../modules/stream-to-mqtt/src/mqtt-properties.ts';
@@ -56,30 +55,6 @@ test('SM-26: an entry passes when every rule lets it', () => {
   for (const [rules, pairs, expected] of cases)
     equal(createFilter(rules)?.(bytes(...pairs)), expected, JSON.stringify(rules));
   equal(createFilter([]), undefined);
-});
-
-test('patterns match as in Redis', () => {
-  const cases: readonly [string, string, boolean][] = [
-    ['device:*', 'device:a', true],
-    ['device:*', 'devic', false],
-    ['d?v', 'dev', true],
-    ['d?v', 'dv', false],
-    ['[a-c]x', 'bx', true],
-    ['[c-a]x', 'bx', true],
-    ['[^a]x', 'ax', false],
-    ['[^a]x', 'bx', true],
-    ['a\\*', 'a*', true],
-    ['a\\*', 'ab', false],
-    ['a.b', 'axb', false],
-    ['a+(b)', 'a+(b)', true],
-    ['[]]', 'x', false],
-    ['a[-]b', 'a-b', true],
-    ['iotedge-redis:*', 'iotedge-redis:x', true],
-    ['😀?', '😀é', true],
-    ['[&~!]', '~', true],
-  ];
-  for (const [pattern, name, expected] of cases)
-    equal(globMatcher(pattern)(name), expected, `${pattern} ${name}`);
 });
 
 test('SM-27: discovery takes what is included and not excluded, and never the streams of the suite itself', () => {

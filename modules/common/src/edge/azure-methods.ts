@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { errorText, SuiteError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { MAX_METHOD_BYTES, methodFailure } from '../method-table.ts';
+import { MAX_METHOD_BYTES, methodFailure } from '../runner/method-table.ts';
 import { unknownName } from '../suggest.ts';
 import type { JsonValue, MethodHandler, MethodReply } from './edge.ts';
 
