@@ -1,6 +1,6 @@
 import type { Clock, RedisConnection } from '@iotedge-redis/common';
 import { SuiteError } from '@iotedge-redis/common';
-import type { Waiting } from './patience.ts';
+import type { Waiting } from '@iotedge-redis/common/blob';
 
 const EVERY_MS = 2000;
 

@@ -1,6 +1,6 @@
 import type { RedisTarget } from '@iotedge-redis/common';
 import { redisTarget } from '@iotedge-redis/common';
-import type { BlobPlace } from './blob-source.ts';
+import type { BlobPlace } from '@iotedge-redis/common/blob';
 import { identityOf } from './checkpoint.ts';
 import type { SyncSettings } from './settings.ts';
 

@@ -1,9 +1,9 @@
 import { choice, custom, integer, number, redisFields, text } from '@iotedge-redis/common';
 import type { JsonValue, SettingsOf } from '@iotedge-redis/common';
 import { FieldProblem } from '@iotedge-redis/common';
+import { parseSas } from '@iotedge-redis/common/blob';
 import { DELIMITERS } from './format.ts';
 import type { DelimiterName } from './format.ts';
-import { parseSas } from './sas.ts';
 
 const delimiterNames = ['auto', ...Object.keys(DELIMITERS)] as ('auto' | DelimiterName)[];
 

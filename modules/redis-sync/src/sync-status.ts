@@ -1,8 +1,6 @@
 import type { JsonObject } from '@iotedge-redis/common';
-import type { BlobFacts } from './blob-source.ts';
+import type { BlobFacts, SasFacts, Waiting } from '@iotedge-redis/common/blob';
 import type { Checkpoint } from './checkpoint.ts';
-import type { Waiting } from './patience.ts';
-import type { SasFacts } from './sas.ts';
 
 export type SyncState = 'idle' | 'checking' | 'running' | 'waiting' | 'done' | 'failed' | 'cancelled';
 

@@ -10,19 +10,17 @@ import type {
   MethodReply,
   ModuleContext,
 } from '@iotedge-redis/common';
-import { BlobSource } from './blob-source.ts';
+import type { Waiting } from '@iotedge-redis/common/blob';
+import { BlobSource, Patience, codeOf, sasFacts } from '@iotedge-redis/common/blob';
 import { parseCheckpoint, syncKeys } from './checkpoint.ts';
 import type { SyncKeys } from './checkpoint.ts';
 import { ImportRun } from './import-run.ts';
 import type { RunProgress, Trigger } from './import-run.ts';
 import { Mirror } from './mirror.ts';
-import { Patience, codeOf } from './patience.ts';
-import type { Waiting } from './patience.ts';
 import { RedisMemory } from './redis-memory.ts';
 import { RedisSink } from './redis-sink.ts';
 import { planRun } from './run-plan.ts';
 import type { RunPlan } from './run-plan.ts';
-import { sasFacts } from './sas.ts';
 import type { SyncSettings } from './settings.ts';
 import { describe } from './sync-status.ts';
 import type { SyncState } from './sync-status.ts';

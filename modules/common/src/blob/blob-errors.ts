@@ -1,5 +1,5 @@
-import { SuiteError } from '@iotedge-redis/common';
-import type { ErrorCode } from '@iotedge-redis/common';
+import { SuiteError } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
 import type { SasFacts } from './sas.ts';
 
 /** Why a blob could not be read; these words are what the operator sees in the twin. */

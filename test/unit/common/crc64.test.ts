@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { crc64 } from '../../../modules/redis-sync/src/crc64.ts';
+import { crc64 } from '../../../modules/common/src/crc64.ts';
 
 test('RS-15 gives the published check value of this CRC for 123456789, little-endian as the service sends it', () => {
   assert.equal(crc64(Buffer.from('123456789')).readBigUInt64LE(), 0xae8b14860a799888n);

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { BlobClient, RestError } from '@azure/storage-blob';
-import { SuiteError, systemClock } from '@iotedge-redis/common';
-import type { Clock } from '@iotedge-redis/common';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { SuiteError } from '../errors.ts';
 import { BlobError, blobError } from './blob-errors.ts';
 import type { BlobFailure } from './blob-errors.ts';
-import { crc64 } from './crc64.ts';
+import { crc64 } from '../crc64.ts';
 import { sasFacts } from './sas.ts';
 import type { SasFacts } from './sas.ts';
 

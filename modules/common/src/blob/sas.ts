@@ -1,4 +1,4 @@
-import { FieldProblem } from '@iotedge-redis/common';
+import { FieldProblem } from '../settings/settings.ts';
 
 /** What may be shown of a SAS: never the signature. */
 export interface SasFacts {

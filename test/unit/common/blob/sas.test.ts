@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FieldProblem } from '@iotedge-redis/common';
-import { blobError } from '../../../modules/redis-sync/src/blob-errors.ts';
-import { parseSas, sasFacts } from '../../../modules/redis-sync/src/sas.ts';
+import { blobError } from '../../../../modules/common/src/blob/blob-errors.ts';
+import { parseSas, sasFacts } from '../../../../modules/common/src/blob/sas.ts';
 
 const seed = 'sp=r&st=2024-06-26T08:45:22Z&se=2024-06-26T16:45:22Z&spr=https&sv=2022-11-02&sr=b&sig=XYZ%3D';
 

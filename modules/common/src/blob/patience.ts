@@ -1,5 +1,7 @@
-import { SuiteError, exponential, retry, sleep } from '@iotedge-redis/common';
-import type { Clock } from '@iotedge-redis/common';
+import { sleep } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { SuiteError } from '../errors.ts';
+import { exponential, retry } from '../retry.ts';
 import { BlobError } from './blob-errors.ts';
 
 export interface Waiting {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { SuiteError } from '@iotedge-redis/common';
+import { SuiteError } from '../errors.ts';
 import { BlobError } from './blob-errors.ts';
 import type { BlobFacts, RangeTask } from './blob-source.ts';
 import { RANGE_BYTES, createRange } from './blob-source.ts';
