@@ -2,14 +2,15 @@ import type { Format, FormatSettings } from './format.ts';
 import { DELIMITERS, detectFormat, isSampleEnough, plainFields } from './format.ts';
 import { splitQuoted } from './quoted.ts';
 import { RecordScanner } from './record-scanner.ts';
-import type { Reject, Row } from './row.ts';
+import type { Reject } from './row.ts';
+import { RowList } from './row-list.ts';
 import type { MappedRow, RowDefaults, RowMapper } from './row-mapping.ts';
 import { createRowMapper } from './row-mapping.ts';
 
 /** A stretch of the file that ends at a record boundary. */
 export interface Batch {
   /** Good rows in file order. */
-  readonly rows: readonly Row[];
+  readonly rows: RowList;
   readonly rejects: readonly Reject[];
   /** Offset in the decoded file behind the batch, and the number of the line there. */
   readonly offset: number;
@@ -55,7 +56,7 @@ export class CsvReader {
   #sample: Buffer[] = [];
   #sampleBytes = 0;
   #finished = false;
-  #rows: Row[] = [];
+  #rows: RowList;
   #rejects: Reject[] = [];
   #bytes = 0;
   /** Neighbouring records for csv-parse: where they lie in the scanner's block, and their lines. */
@@ -63,6 +64,7 @@ export class CsvReader {
 
   constructor(options: ReaderOptions) {
     this.#options = options;
+    this.#rows = new RowList(options.batchRows);
     if (options.resume !== undefined) {
       const { format, offset, line } = options.resume;
       this.#open(format, offset, line);
@@ -182,26 +184,31 @@ export class CsvReader {
     const keyEnd = fieldEnds[0] ?? start;
     const isWidthRight =
       scanner.fieldCount === 2 && (this.#format?.hasHeader !== true || this.#format.columns.length === 2);
-    if (this.#isSimple && isWidthRight && keyEnd > start) {
-      this.#rows.push({
+    if (!this.#isSimple || !isWidthRight || keyEnd === start) {
+      this.#keep(this.#map(plainFields(scanner), scanner.line), scanner.line);
+      return;
+    }
+    const { block: data, line } = scanner;
+    const { ttlSeconds } = this.#options;
+    if (ttlSeconds === 0) this.#rows.addPlain(data, start, keyEnd, end, line);
+    else {
+      const value = { valueStart: keyEnd + 1, valueEnd: end };
+      this.#rows.add({
         op: 'set',
-        line: scanner.line,
-        data: scanner.block,
+        line,
+        data,
         keyStart: start,
         keyEnd,
-        valueStart: keyEnd + 1,
-        valueEnd: end,
-        ttlSeconds: this.#options.ttlSeconds,
+        ...value,
+        ttlSeconds,
         fields: undefined,
       });
-    } else {
-      this.#keep(this.#map(plainFields(scanner), scanner.line), scanner.line);
     }
   }
 
   #keep(mapped: MappedRow, line: number): void {
     if ('reason' in mapped) this.#rejects.push({ line, reason: mapped.reason });
-    else this.#rows.push(mapped);
+    else this.#rows.add(mapped);
   }
 
   #extend(scanner: RecordScanner, run: QuotedRun, isPlain: boolean): void {
@@ -231,7 +238,7 @@ export class CsvReader {
       offset: scanner.offset,
       nextLine: scanner.nextLine,
     };
-    this.#rows = [];
+    this.#rows = new RowList(this.#options.batchRows);
     this.#rejects = [];
     this.#bytes = 0;
     return batch;
