@@ -44,6 +44,8 @@ export async function* readBatches(options: BatchSourceOptions): AsyncGenerator<
     isGzip,
     name: source.name,
     signal,
+    // The reader copies what it needs.
+    isTransient: true,
     fetch: (range) => patience.until(() => source.fill(range, signal)),
   });
   try {

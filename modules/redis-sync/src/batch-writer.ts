@@ -91,7 +91,7 @@ export class BatchWriter {
   async change(checkpoint: Checkpoint): Promise<void> {
     const { sink, patience } = this.#options;
     const after = JSON.stringify(checkpoint);
-    const encoded = sink.encode(new RowList(0), 0);
+    const encoded = sink.encode(new RowList(), 0);
     const step = { encoded, startedAt: 0, before: this.#text, after, extras: [] };
     await patience.until(() => sink.write(step, []));
     this.#advance({ next: checkpoint, step });
@@ -204,9 +204,10 @@ export class BatchWriter {
   async #settle(pending: Pending): Promise<void> {
     const outcome = await pending.attempt;
     if (outcome === 'applied' && pending.isTrusted) {
+      this.#advance(pending.planned);
       // Its replies are here, so nobody reads these bytes any more.
       this.#options.sink.recycle(pending.encoded);
-      this.#advance(pending.planned);
+      pending.batch.release();
     } else {
       if (outcome !== undefined) this.#isTroubled = true;
       await this.#writeWithCare(pending, outcome === 'refused');

@@ -5,7 +5,7 @@ import { RecordScanner } from './record-scanner.ts';
 import type { Reject } from './row.ts';
 import { RowList } from './row-list.ts';
 import type { MappedRow, RowDefaults, RowMapper } from './row-mapping.ts';
-import { createRowMapper } from './row-mapping.ts';
+import { createRowMapper, setRow } from './row-mapping.ts';
 
 /** A stretch of the file that ends at a record boundary. */
 export interface Batch {
@@ -15,6 +15,8 @@ export interface Batch {
   /** Offset in the decoded file behind the batch, and the number of the line there. */
   readonly offset: number;
   readonly nextLine: number;
+  /** Gives the memory of the rows back, which nobody may look at from then on. */
+  release(): void;
 }
 
 export interface ReaderPosition {
@@ -56,7 +58,8 @@ export class CsvReader {
   #sample: Buffer[] = [];
   #sampleBytes = 0;
   #finished = false;
-  #rows: RowList;
+  #rows = new RowList();
+  readonly #spares: RowList[] = [];
   #rejects: Reject[] = [];
   #bytes = 0;
   /** Neighbouring records for csv-parse: where they lie in the scanner's block, and their lines. */
@@ -64,7 +67,6 @@ export class CsvReader {
 
   constructor(options: ReaderOptions) {
     this.#options = options;
-    this.#rows = new RowList(options.batchRows);
     if (options.resume !== undefined) {
       const { format, offset, line } = options.resume;
       this.#open(format, offset, line);
@@ -76,12 +78,13 @@ export class CsvReader {
     return this.#format;
   }
 
+  /** Keeps nothing of the block itself. */
   append(block: Buffer): FormatProblem | undefined {
     if (this.#scanner !== undefined) {
       this.#scanner.append(block);
       return undefined;
     }
-    this.#sample.push(block);
+    this.#sample.push(Buffer.from(block));
     this.#sampleBytes += block.length;
     return this.#detect();
   }
@@ -138,8 +141,8 @@ export class CsvReader {
     if (encoding === 'UTF-16') {
       return { problem: 'the file is UTF-16; save it as UTF-8' };
     }
-    this.#sample = [sample];
     const isEnough = this.#sampleBytes >= MAX_SAMPLE_BYTES || isSampleEnough(sample);
+    this.#sample = [sample];
     if (!isEnough && !this.#finished) return undefined;
     const skip = encoding === 'UTF-8' ? 3 : 0;
     const text = sample.subarray(skip);
@@ -192,17 +195,8 @@ export class CsvReader {
     const { ttlSeconds } = this.#options;
     if (ttlSeconds === 0) this.#rows.addPlain(data, start, keyEnd, end, line);
     else {
-      const value = { valueStart: keyEnd + 1, valueEnd: end };
-      this.#rows.add({
-        op: 'set',
-        line,
-        data,
-        keyStart: start,
-        keyEnd,
-        ...value,
-        ttlSeconds,
-        fields: undefined,
-      });
+      const key = data.subarray(start, keyEnd);
+      this.#rows.add(setRow(line, key, data.subarray(keyEnd + 1, end), ttlSeconds));
     }
   }
 
@@ -232,13 +226,18 @@ export class CsvReader {
 
   #close(scanner: RecordScanner): Batch {
     this.#flushRun(scanner);
+    const rows = this.#rows;
     const batch: Batch = {
-      rows: this.#rows,
+      rows,
       rejects: this.#rejects,
       offset: scanner.offset,
       nextLine: scanner.nextLine,
+      release: () => {
+        rows.clear();
+        this.#spares.push(rows);
+      },
     };
-    this.#rows = new RowList(this.#options.batchRows);
+    this.#rows = this.#spares.pop() ?? new RowList();
     this.#rejects = [];
     this.#bytes = 0;
     return batch;

@@ -56,7 +56,6 @@ return 0`;
 
 /** A slow link to Redis gets this much more time per byte: a megabyte a second. */
 const MS_PER_BYTE = 0.001;
-const MAX_SPARES = 4;
 
 /** Writes rows, each step with the checkpoint behind it. */
 export class RedisSink {
@@ -66,7 +65,7 @@ export class RedisSink {
   readonly #timeoutMs: number;
   /** Whether the user's ACL permits the guarded transaction; undefined until it was tried. Else rows go one by one. */
   #canGuard: boolean | undefined;
-  readonly #spares: Buffer[] = [];
+  readonly #spares: CommandBuffer[] = [];
 
   constructor(connection: RedisConnection, checkpointKey: string, isCluster: boolean, timeoutMs: number) {
     this.#connection = connection;
@@ -77,14 +76,15 @@ export class RedisSink {
   }
 
   encode(rows: RowList, startedAt: number): EncodedRows {
-    const commands = new CommandBuffer(this.#isCluster ? 0 : rows.commandBytes, this.#spares.pop());
+    const commands = this.#spares.pop() ?? new CommandBuffer(this.#isCluster ? 0 : rows.commandBytes + 64);
     if (!this.#isCluster) writeRows(commands, rows, startedAt);
     return { rows, commands };
   }
 
   /** Takes the memory of commands back that nobody will send again. */
   recycle({ commands }: EncodedRows): void {
-    if (this.#spares.length < MAX_SPARES) this.#spares.push(commands.backing);
+    commands.clear();
+    this.#spares.push(commands);
   }
 
   load(): Promise<string | null> {

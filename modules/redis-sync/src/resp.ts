@@ -1,9 +1,8 @@
-import { PLAIN_NUMBERS } from './row-list.ts';
-
 /** A native copy costs as much as some fifty steps of a loop. */
 const SHORT_BYTES = 48;
-/** Marks, lengths and line ends of two bulk strings at most. */
-const PAIR_OVERHEAD = 40;
+/** Mark, length and line ends of a bulk string at most. */
+const OVERHEAD = 24;
+const MAX_KEPT_BYTES = 2 * 1024 * 1024;
 
 /** Writes Redis commands in the protocol's own form into one buffer: a library call per key would cost more than all the rest. */
 export class CommandBuffer {
@@ -12,20 +11,23 @@ export class CommandBuffer {
   /** Commands written, each of which gets one reply. */
   count = 0;
 
-  /** Takes over the spare memory when it is large enough, and not much too large. */
-  constructor(capacity: number, spare?: Buffer) {
-    const wanted = Math.max(capacity, 256);
-    const fits = spare !== undefined && spare.length >= wanted && spare.length <= wanted * 4;
-    this.#bytes = fits ? spare : Buffer.allocUnsafeSlow(Math.ceil(wanted * 1.25));
+  constructor(capacity: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(Math.max(capacity, 256));
   }
 
-  /** All of the memory, for another buffer once this one is done with. */
-  get backing(): Buffer {
-    return this.#bytes;
+  get length(): number {
+    return this.#length;
   }
 
   get bytes(): Buffer {
     return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Empties it. Very large memory is given up. */
+  clear(): void {
+    if (this.#bytes.length > MAX_KEPT_BYTES) this.#bytes = Buffer.allocUnsafeSlow(256);
+    this.#length = 0;
+    this.count = 0;
   }
 
   /** A whole command. */
@@ -34,7 +36,7 @@ export class CommandBuffer {
     for (const part of parts) this.buffer(typeof part === 'string' ? Buffer.from(part) : part);
   }
 
-  /** A command of `parts` bulk strings, which follow by `text`, `slice`, `buffer` or `pairs`. */
+  /** A command of `parts` bulk strings, which follow by `text`, `slice`, `buffer` or `raw`. */
   begin(parts: number): void {
     this.#room(0);
     this.count += 1;
@@ -54,24 +56,8 @@ export class CommandBuffer {
   }
 
   slice(source: Buffer, start: number, end: number): void {
-    this.#room(end - start);
-    this.#bulk(source, start, end);
-  }
-
-  /** Keys and values of plain rows, as RowList keeps them. */
-  pairs(source: Buffer, bounds: Int32Array, from: number, to: number): void {
-    for (let at = from; at < to; at += PLAIN_NUMBERS) {
-      const start = bounds[at] ?? 0;
-      const keyEnd = bounds[at + 1] ?? 0;
-      const end = bounds[at + 2] ?? 0;
-      this.#room(end - start);
-      this.#bulk(source, start, keyEnd);
-      this.#bulk(source, keyEnd + 1, end);
-    }
-  }
-
-  #bulk(source: Buffer, start: number, end: number): void {
     const size = end - start;
+    this.#room(size);
     this.#head(0x24, size);
     const bytes = this.#bytes;
     let at = this.#length;
@@ -82,6 +68,12 @@ export class CommandBuffer {
     bytes[at++] = 0x0d;
     bytes[at++] = 0x0a;
     this.#length = at;
+  }
+
+  /** Bulk strings that are written already. */
+  raw(source: Buffer, start: number, end: number): void {
+    this.#room(end - start);
+    this.#length += source.copy(this.#bytes, this.#length, start, end);
   }
 
   #head(mark: number, value: number): void {
@@ -99,12 +91,20 @@ export class CommandBuffer {
     this.#length = at;
   }
 
-  /** For so many bytes of content in up to two bulk strings. */
+  /** For so many bytes of content in one bulk string. */
   #room(size: number): void {
-    const needed = this.#length + size + PAIR_OVERHEAD;
+    const needed = this.#length + size + OVERHEAD;
     if (needed <= this.#bytes.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
   }
+}
+
+/** Where the content of the bulk string at `at` lies, and what comes behind it. */
+export function readBulk(bytes: Buffer, at: number): { start: number; end: number; next: number } {
+  const lineEnd = bytes.indexOf(0x0d, at);
+  const start = lineEnd + 2;
+  const end = start + Number(bytes.toString('latin1', at + 1, lineEnd));
+  return { start, end, next: end + 2 };
 }

@@ -1,7 +1,6 @@
 import type { CommandBuffer } from './resp.ts';
 import type { Row } from './row.ts';
 import type { PlainRun, RowList } from './row-list.ts';
-import { PLAIN_NUMBERS } from './row-list.ts';
 
 /** Rows in file order, as few commands as they fit into: neighbouring plain rows become one MSET, deletions one DEL. */
 export function writeRows(out: CommandBuffer, rows: RowList, startedAt: number): void {
@@ -70,10 +69,11 @@ function writeMany(out: CommandBuffer, rows: RowList, from: number, to: number, 
   for (let at = from; at < to; at += 1) count += rowsIn(rows.parts[at]);
   out.begin(1 + count * (isSet ? 2 : 1));
   out.text(kind);
+  const pairs = rows.pairs.bytes;
   for (let at = from; at < to; at += 1) {
     const part = rows.parts[at];
     if (part === undefined) continue;
-    if (part.op === 'run') out.pairs(part.data, rows.bounds, part.from, part.to);
+    if (part.op === 'run') out.raw(pairs, part.from, part.to);
     else {
       key(out, part);
       if (isSet) out.slice(part.data, part.valueStart, part.valueEnd);
@@ -82,7 +82,7 @@ function writeMany(out: CommandBuffer, rows: RowList, from: number, to: number, 
 }
 
 function rowsIn(part: Row | PlainRun | undefined): number {
-  return part?.op === 'run' ? (part.to - part.from) / PLAIN_NUMBERS : 1;
+  return part?.op === 'run' ? part.count : 1;
 }
 
 function key(out: CommandBuffer, row: Row): void {

@@ -1,52 +1,52 @@
+import { CommandBuffer, readBulk } from './resp.ts';
 import type { Row } from './row.ts';
 
-/** Numbers per plain row: start and end of the key, end of the value, line. The value begins one byte behind the key. */
-export const PLAIN_NUMBERS = 4;
-
-/** Neighbouring plain rows of one block, as a stretch of the list's `bounds`. */
+/** Neighbouring plain rows: a stretch of the list's `pairs`. */
 export interface PlainRun {
   readonly op: 'run';
-  readonly data: Buffer;
   readonly from: number;
   to: number;
+  /** Index among the list's plain rows of the first one, and how many there are. */
+  readonly first: number;
+  count: number;
 }
 
 /**
- * Good rows in file order. The common row, one that sets a string for good, is four numbers; the others are objects: a
- * million small objects would cost more than all the rest of an import.
+ * Good rows in file order. The common row, one that sets a string for good, is kept as the bytes that will be sent: a million
+ * small objects would cost more than all the rest of an import. The list keeps nothing of the file's blocks.
  */
 export class RowList implements Iterable<Row> {
   /** What the list is made of, in file order. */
   readonly parts: (Row | PlainRun)[] = [];
-  bounds: Int32Array;
+  /** Keys and values of plain rows in turn, as bulk strings. */
+  readonly pairs = new CommandBuffer(0);
   length = 0;
   deletions = 0;
   /** About how many bytes the commands of all rows take. */
   commandBytes = 0;
-  #used = 0;
+  #lines = new Int32Array(256);
+  #plain = 0;
   #run: PlainRun | undefined;
-
-  constructor(expectedRows = 16) {
-    this.bounds = new Int32Array(expectedRows * PLAIN_NUMBERS);
-  }
 
   /** A string without time to live: the key up to `keyEnd`, one delimiter, the value up to `end`. */
   addPlain(data: Buffer, start: number, keyEnd: number, end: number, line: number): void {
-    if (this.#used === this.bounds.length) this.#grow();
-    const { bounds } = this;
-    let at = this.#used;
-    bounds[at++] = start;
-    bounds[at++] = keyEnd;
-    bounds[at++] = end;
-    bounds[at++] = line;
-    this.length += 1;
-    this.commandBytes += end - start + PLAIN_OVERHEAD;
-    if (this.#run?.data === data) this.#run.to = at;
-    else {
-      this.#run = { op: 'run', data, from: this.#used, to: at };
-      this.parts.push(this.#run);
+    const { pairs } = this;
+    const from = pairs.length;
+    pairs.slice(data, start, keyEnd);
+    pairs.slice(data, keyEnd + 1, end);
+    if (this.#plain === this.#lines.length) this.#grow();
+    this.#lines[this.#plain] = line;
+    let run = this.#run;
+    if (run === undefined) {
+      run = { op: 'run', from, to: from, first: this.#plain, count: 0 };
+      this.#run = run;
+      this.parts.push(run);
     }
-    this.#used = at;
+    run.to = pairs.length;
+    run.count += 1;
+    this.#plain += 1;
+    this.length += 1;
+    this.commandBytes += run.to - from;
   }
 
   add(row: Row): void {
@@ -55,6 +55,17 @@ export class RowList implements Iterable<Row> {
     this.length += 1;
     if (row.op === 'del') this.deletions += 1;
     this.commandBytes += commandBytes(row);
+  }
+
+  /** Makes it an empty list again, with the memory it has. */
+  clear(): void {
+    this.parts.length = 0;
+    this.pairs.clear();
+    this.length = 0;
+    this.deletions = 0;
+    this.commandBytes = 0;
+    this.#plain = 0;
+    this.#run = undefined;
   }
 
   *[Symbol.iterator](): Iterator<Row> {
@@ -71,17 +82,21 @@ export class RowList implements Iterable<Row> {
     return rows;
   }
 
-  *#rowsOf({ data, from, to }: PlainRun): Iterable<Row> {
-    for (let at = from; at < to; at += PLAIN_NUMBERS) {
-      const [start = 0, keyEnd = 0, end = 0, line = 0] = this.bounds.subarray(at, at + PLAIN_NUMBERS);
+  *#rowsOf({ from, first, count }: PlainRun): Iterable<Row> {
+    const data = this.pairs.bytes;
+    let at = from;
+    for (let index = first; index < first + count; index += 1) {
+      const key = readBulk(data, at);
+      const value = readBulk(data, key.next);
+      at = value.next;
       yield {
         op: 'set',
-        line,
+        line: this.#lines[index] ?? 0,
         data,
-        keyStart: start,
-        keyEnd,
-        valueStart: keyEnd + 1,
-        valueEnd: end,
+        keyStart: key.start,
+        keyEnd: key.end,
+        valueStart: value.start,
+        valueEnd: value.end,
         ttlSeconds: 0,
         fields: undefined,
       };
@@ -89,17 +104,14 @@ export class RowList implements Iterable<Row> {
   }
 
   #grow(): void {
-    const larger = new Int32Array(Math.max(this.bounds.length * 2, 16 * PLAIN_NUMBERS));
-    larger.set(this.bounds);
-    this.bounds = larger;
+    const larger = new Int32Array(this.#lines.length * 2);
+    larger.set(this.#lines);
+    this.#lines = larger;
   }
 }
 
-/** Two lengths with their marks and line ends. */
-const PLAIN_OVERHEAD = 24;
-
 function commandBytes(row: Row): number {
-  let bytes = row.keyEnd - row.keyStart + (row.valueEnd - row.valueStart) + PLAIN_OVERHEAD;
+  let bytes = row.keyEnd - row.keyStart + (row.valueEnd - row.valueStart) + 24;
   if (row.ttlSeconds > 0) bytes += 48;
   // A hash names its key in each of up to three commands.
   if (row.op === 'hash') bytes += 2 * (row.keyEnd - row.keyStart) + 64;
