@@ -125,6 +125,8 @@ function leftovers(content: unknown, unknown: readonly string[], path = '$.modul
     const braced = reference.startsWith('${');
     // Conditions of routes name properties of a message in the same way: $body.x, $connectionModuleId.
     if (!braced && /\.routes(\.|\[)/.test(path)) continue;
+    // A shell's own variables have small letters; those of .env have none.
+    if (!braced && /\.createOptions\d*$/.test(path) && !/[A-Z]/.test(reference)) continue;
     findings.push({
       severity: braced || path.endsWith('.image') ? 'error' : 'warning',
       path,
