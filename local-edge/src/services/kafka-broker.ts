@@ -45,6 +45,7 @@ export class KafkaBroker {
   readonly #options: BrokerOptions;
   readonly #properties: string;
   #child: ChildProcess | undefined;
+  #isConfigured = false;
 
   constructor(options: BrokerOptions) {
     this.#options = options;
@@ -58,9 +59,10 @@ export class KafkaBroker {
   /** Resolves when clients can work with it. Formats the data folder first when it is new. */
   async start(signal?: AbortSignal): Promise<void> {
     const { folder, formatArguments = [] } = this.#options;
-    if (!existsSync(this.#properties)) {
+    if (!this.#isConfigured) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await writeFile(this.#properties, await settings(this.#options), { mode: 0o600 });
+      this.#isConfigured = true;
     }
     if (!existsSync(join(folder, 'data', 'meta.properties'))) {
       const id = randomBytes(16).toString('base64url').replace(/^-/, 'a');
