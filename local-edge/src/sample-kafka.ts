@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import kafkajs from 'kafkajs';
 import { readDesired } from './agent/desired-modules.ts';
 import type { HubCore } from './hub/hub.ts';
@@ -66,7 +67,7 @@ export async function startSampleKafka(options: SampleKafkaOptions): Promise<Sam
   const run = async (): Promise<boolean> => {
     const address = await open();
     await produce(address);
-    const told = hub.twins.patchDesired(MODULE, { desired: { kafkaBroker: address, kafkaTopic: TOPIC } });
+    const told = hub.twins.patchDesired(MODULE, { desired: { brokers: [address], topics: [TOPIC] } });
     if (!told.ok) throw new Error(told.problem);
     say(`sample: ${MODULE} takes the topic ${TOPIC} of the Kafka at ${address}: keys ${SAMPLE_KEY} to 3`);
     return true;
@@ -126,17 +127,16 @@ function isWanted(hub: HubCore): boolean {
     ...(Array.isArray(listed) ? listed.map((entry) => String(entry).split('=')[0] ?? '') : []),
   ];
   if (names.some((name) => BROKER_VARIABLES.includes(name))) return false;
-  return twin.desired.properties['kafkaBroker'] === undefined || isOurs(hub);
+  return twin.desired.properties['brokers'] === undefined || isOurs(hub);
 }
 
 function isOurs(hub: HubCore): boolean {
-  const { kafkaBroker, kafkaTopic } = hub.twins.get(MODULE)?.desired.properties ?? {};
-  return (
-    kafkaTopic === TOPIC && typeof kafkaBroker === 'string' && /^(127\.|localhost:|::1)/.test(kafkaBroker)
-  );
+  const { brokers, topics } = hub.twins.get(MODULE)?.desired.properties ?? {};
+  const isHere = /^\[\["(?:127\.|localhost:|::1)[^,]*"\]\]$/.test(JSON.stringify([brokers]));
+  return isHere && isDeepStrictEqual(topics, [TOPIC]);
 }
 
 /** A module that is told of a broker which is not there would wait for it and report trouble. */
 function forget(hub: HubCore): void {
-  if (isOurs(hub)) hub.twins.patchDesired(MODULE, { desired: { kafkaBroker: null, kafkaTopic: null } });
+  if (isOurs(hub)) hub.twins.patchDesired(MODULE, { desired: { brokers: null, topics: null } });
 }

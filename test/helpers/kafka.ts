@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
-import type { Admin, CompressionTypes, IHeaders, Producer } from 'kafkajs';
+import type { Admin, CompressionTypes, IHeaders, Kafka, Producer } from 'kafkajs';
 import { findKafka } from '../../local-edge/src/services/find-kafka.ts';
 import { KafkaBroker } from '../../local-edge/src/services/kafka-broker.ts';
 import type { BrokerListener } from '../../local-edge/src/services/kafka-broker.ts';
@@ -38,6 +38,7 @@ export interface TestKafka {
   readonly proxied: string;
   readonly proxy: FaultProxy | undefined;
   readonly pid: number;
+  readonly client: Kafka;
   readonly admin: Admin;
   createTopic(topic: string, partitions?: number, config?: Readonly<Record<string, string>>): Promise<void>;
   deleteTopic(topic: string): Promise<void>;
@@ -118,6 +119,7 @@ export async function startKafka(t: TestContext | undefined, options: KafkaOptio
     get pid() {
       return broker.pid ?? 0;
     },
+    client,
     admin,
     async createTopic(topic, partitions = 1, config = {}) {
       await admin.createTopics({
