@@ -37,7 +37,7 @@ const send = (): void => {
   while (sent < calls.length && sent - answered < IN_FLIGHT) socket.write(calls[sent++]?.bytes ?? '');
 };
 socket.on('data', (chunk: Buffer) => {
-  rest += chunk.latin1Slice();
+  rest += chunk.toString('latin1');
   while (rest.length >= DONE.length) {
     if (!rest.startsWith(DONE)) throw new Error(`Redis answers ${rest.slice(0, 200)}`);
     rest = rest.slice(DONE.length);
