@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
+import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestKafka, TestRecord } from './kafka.ts';
 
@@ -106,6 +107,7 @@ export interface LoadOptions {
 }
 
 export function startLoad(
+  t: TestContext,
   kafka: TestKafka,
   topic: string,
   random: () => number,
@@ -114,6 +116,8 @@ export function startLoad(
   let sent = 0;
   let isStopped = false;
   const hasStopped = (): boolean => isStopped;
+  // A test that has failed goes on producing otherwise.
+  t.after(() => void (isStopped = true));
   const running = (async () => {
     while (!hasStopped()) {
       const records = Array.from({ length: perTick }, (_, at) =>
