@@ -57,10 +57,10 @@ interface RawNumber {
 }
 
 // The type of JSON.rawJSON is not in the compiler's library yet.
-const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): RawNumber };
+const exact = JSON as typeof JSON & { rawJSON: (text: string) => RawNumber };
 
 function rawNumber(source: string): RawNumber {
-  return rawJSON(source);
+  return exact.rawJSON(source);
 }
 
 function isRawNumber(value: object): value is RawNumber {
