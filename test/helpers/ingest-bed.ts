@@ -43,7 +43,7 @@ export interface IngestBed {
   /** An instance of the module, not started yet. */
   instance(name: string, environment?: Readonly<Record<string, string>>): Promise<BridgeProcess>;
   /** Next offsets by Redis, -1 where it has none. */
-  positions(): Promise<number[]>;
+  readonly positions: () => Promise<number[]>;
   /** Waits until Redis stands at the end of every partition. */
   settled(): Promise<void>;
   /** Compares state, change streams, dead letters, positions and notices with what the topic has to come to. */
