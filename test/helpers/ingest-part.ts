@@ -101,7 +101,7 @@ export async function ingestPart(t: TestContext, options: IngestPartOptions): Pr
   };
   const status = async (): Promise<JsonObject> => (await call('IngestStatus')).payload as JsonObject;
   const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
-    for (const deadline = Date.now() + LIMIT_MS; !(await holds()); await sleep(20))
+    for (const deadline = Date.now() + LIMIT_MS; !(await holds()); void (await sleep(20)))
       if (Date.now() > deadline) throw new Error(`waited in vain: ${what}\n${lines.slice(-25).join('')}`);
   };
   const keyOf = async (partition = 0): Promise<string> => {
@@ -120,7 +120,7 @@ export async function ingestPart(t: TestContext, options: IngestPartOptions): Pr
     ingest,
     // As the runner does: a start that fails is tried again.
     async start() {
-      for (const deadline = Date.now() + LIMIT_MS; ; await sleep(200)) {
+      for (const deadline = Date.now() + LIMIT_MS; ; void (await sleep(200))) {
         try {
           await ingest.start(AbortSignal.timeout(LIMIT_MS));
           return;
