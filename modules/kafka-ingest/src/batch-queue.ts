@@ -34,13 +34,16 @@ export class BatchQueue {
 
   /** Everything below the offset is done with. */
   advance(next: number): void {
-    while (this.#waiting[0] !== undefined && this.#waiting[0].batch.end <= next) {
+    let first = this.#waiting[0];
+    while (first !== undefined && first.batch.end <= next) {
       this.#waiting.shift();
       this.#start = 0;
-      this.#waiting[0]?.settle(true);
+      first = this.#waiting[0];
+      first?.settle(true);
     }
-    const { batch } = this.#waiting[0] ?? {};
-    while (batch !== undefined && Number(batch.records[this.#start]?.offset ?? next) < next) this.#start += 1;
+    if (first === undefined) return;
+    const { records } = first.batch;
+    while (Number(records[this.#start]?.offset ?? next) < next) this.#start += 1;
   }
 
   clear(): void {

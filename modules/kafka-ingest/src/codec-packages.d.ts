@@ -1,9 +1,6 @@
 declare module 'lz4js' {
-  const lz4: {
-    compress(data: Uint8Array): Uint8Array;
-    decompress(data: Uint8Array): Uint8Array;
-  };
-  export default lz4;
+  export function compress(data: Uint8Array): Uint8Array;
+  export function decompress(data: Uint8Array): Uint8Array;
 }
 
 declare module 'snappyjs' {

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import { CompressionCodecs, CompressionTypes } from './kafka-library.ts';
-import lz4 from 'lz4js';
+import * as lz4 from 'lz4js';
 import { compress, uncompress } from 'snappyjs';
 
 /** Written before each message by the reference implementation's Java library; the length of a block follows. */

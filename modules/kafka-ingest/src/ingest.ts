@@ -31,6 +31,7 @@ import { changesKey, positionKey, Positions } from './positions.ts';
 import type { TopicPartition } from './record.ts';
 import { RedisSink } from './redis-sink.ts';
 import type { ReplayRequest, ReplayResult } from './replay.ts';
+import { replayDeadLetters } from './replay.ts';
 import type { IngestSettings } from './settings.ts';
 import { shapeOf } from './settings.ts';
 import type { Shape } from './shape.ts';
@@ -219,8 +220,12 @@ export class Ingest implements Component<IngestSettings>, IngestView {
     }
   }
 
-  replay(_request: ReplayRequest): Promise<ReplayResult> {
-    return Promise.reject(new SuiteError('INTERNAL', 'not there yet'));
+  async replay(request: ReplayRequest): Promise<ReplayResult> {
+    const result = await replayDeadLetters(this.#redis, this.#sink, this.#shape, request);
+    this.#shared.totals.replayed += result.replayed;
+    // There is room again, and what was in the way may be gone.
+    if (result.replayed > 0) this.#assignment.release();
+    return result;
   }
 
   #createLane(place: TopicPartition): PartitionLane {

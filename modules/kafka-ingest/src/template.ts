@@ -1,5 +1,5 @@
 import { fromBinary, toBinary } from './binary-text.ts';
-import type { JsonFields } from './json-fields.ts';
+import type { JsonFields, NumberWatch } from './json-fields.ts';
 import { scalarText, valueAt } from './json-fields.ts';
 import type { KafkaRecord } from './record.ts';
 import { headerText } from './record.ts';
@@ -14,6 +14,7 @@ export interface TemplateScope {
   /** The Redis key as a binary string; only once it is known. */
   readonly redisKey?: string;
   readonly db: number;
+  readonly watch: NumberWatch;
 }
 
 type Source = (scope: TemplateScope) => string | undefined;
@@ -90,8 +91,8 @@ function sourceOf(name: string): Source {
     };
   }
   const path = name.split('.');
-  return ({ fields }) => {
-    const text = fields === undefined ? undefined : scalarText(valueAt(fields, name, path));
+  return ({ fields, watch }) => {
+    const text = fields === undefined ? undefined : scalarText(valueAt(fields, name, path), watch);
     return text === undefined ? undefined : toBinary(text);
   };
 }
