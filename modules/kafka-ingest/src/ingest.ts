@@ -40,6 +40,8 @@ const MODULE = 'kafka-ingest';
 const SETTING = 'setting';
 const METHOD = 'method';
 
+export type IngestContext = Pick<ModuleContext, 'instance' | 'log' | 'report'>;
+
 /** Kafka → lanes → Redis: every record takes effect once. */
 export class Ingest implements Component<IngestSettings>, IngestView {
   readonly name = 'ingest';
@@ -47,7 +49,7 @@ export class Ingest implements Component<IngestSettings>, IngestView {
   #settings: IngestSettings;
   #shape: Shape;
   #bucket: TokenBucket | undefined;
-  readonly #context: ModuleContext;
+  readonly #context: IngestContext;
   readonly #shared: Shared;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -61,7 +63,7 @@ export class Ingest implements Component<IngestSettings>, IngestView {
   readonly #sink: RedisSink;
   readonly #guard: MemoryGuard;
 
-  constructor(settings: IngestSettings, context: ModuleContext, shared: Shared, clock: Clock = systemClock) {
+  constructor(settings: IngestSettings, context: IngestContext, shared: Shared, clock: Clock = systemClock) {
     this.#settings = settings;
     this.#shape = shapeOf(settings);
     this.#context = context;
