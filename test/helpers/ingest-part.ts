@@ -37,6 +37,8 @@ export interface IngestPart {
   stop(): Promise<void>;
   call(method: string, payload?: JsonValue): Promise<MethodReply>;
   status(): Promise<JsonObject>;
+  /** A field of the status that is a text; empty when there is none. */
+  text(name: string): Promise<string>;
   applyLive(settings: Partial<IngestSettings>): void;
   /** Waits until the condition holds. */
   until(what: string, holds: () => boolean | Promise<boolean>): Promise<void>;
@@ -68,9 +70,9 @@ export async function ingestPart(t: TestContext, options: IngestPartOptions): Pr
   const client = connect(t, redis.port);
   const subscriber = connect(t, redis.port);
   const heard: Notice[] = [];
-  subscriber.on('pmessage', (_pattern: string, channel: string, text: string) =>
-    heard.push({ channel, text }),
-  );
+  subscriber.on('pmessage', (_pattern: string, channel: string, text: string) => {
+    heard.push({ channel, text });
+  });
   await subscriber.psubscribe('*');
   const settings = ingestSettings({
     brokers: [kafka.address],
@@ -84,7 +86,7 @@ export async function ingestPart(t: TestContext, options: IngestPartOptions): Pr
     ...options.settings,
   });
   const lines: string[] = [];
-  const log = createLog({ level: 'debug', write: (line) => lines.push(line) });
+  const log = createLog({ level: 'debug', write: (line) => void lines.push(line) });
   const metrics = createMetrics({ prefix: 'kafka_ingest' });
   const context = { instance: `kafka-ingest-${parts}`, log, report: () => undefined };
   const shared: Shared = { totals: noCounts() };
@@ -97,8 +99,9 @@ export async function ingestPart(t: TestContext, options: IngestPartOptions): Pr
     if (handler === undefined) throw new Error(`no method ${name}`);
     return handler({ name, payload, requestId: 'request-1' });
   };
+  const status = async (): Promise<JsonObject> => (await call('IngestStatus')).payload as JsonObject;
   const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
-    for (const deadline = Date.now() + LIMIT_MS; !(await holds()); await sleep(20))
+    for (const deadline = Date.now() + LIMIT_MS; !(await holds()); void (await sleep(20)))
       if (Date.now() > deadline) throw new Error(`waited in vain: ${what}\n${lines.slice(-25).join('')}`);
   };
   const keyOf = async (partition = 0): Promise<string> => {
@@ -117,7 +120,7 @@ export async function ingestPart(t: TestContext, options: IngestPartOptions): Pr
     ingest,
     // As the runner does: a start that fails is tried again.
     async start() {
-      for (const deadline = Date.now() + LIMIT_MS; ; await sleep(200)) {
+      for (const deadline = Date.now() + LIMIT_MS; ; void (await sleep(200))) {
         try {
           await ingest.start(AbortSignal.timeout(LIMIT_MS));
           return;
@@ -128,7 +131,11 @@ export async function ingestPart(t: TestContext, options: IngestPartOptions): Pr
     },
     stop,
     call,
-    status: async () => (await call('IngestStatus')).payload as JsonObject,
+    status,
+    async text(name) {
+      const value = (await status())[name];
+      return typeof value === 'string' ? value : '';
+    },
     applyLive: (live) => ingest.applyLive({ ...settings, ...live }),
     until,
     settled: () =>

@@ -1,5 +1,7 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import kafkajs from 'kafkajs';
 import { ingestPart } from '../helpers/ingest-part.ts';
 import { startKafka } from '../helpers/kafka.ts';
 import type { TestKafka, TestRecord } from '../helpers/kafka.ts';
@@ -89,19 +91,19 @@ test('KI-7: without a position it begins as onMissingPosition says: at the end, 
 test('KI-6: a topic that was made anew is noticed by the record before the position, reported, and read from its start', async (t) => {
   const redis = await startRedis(t);
   const first = await ingestPart(t, { kafka, redis });
-  await kafka.produce(first.topic, records(0, 20, 1_700_000_000_000));
+  await kafka.produce(first.topic, records(0, 20, 1_600_000_000_000));
   await first.start();
   await first.settled();
   await first.stop();
   await kafka.deleteTopic(first.topic);
   await kafka.createTopic(first.topic, 1);
   // More than before, so that the position looks as if it were in the middle.
-  await kafka.produce(first.topic, records(1000, 30, 1_800_000_000_000));
+  await kafka.produce(first.topic, records(1000, 30, 1_700_000_000_000));
   const second = await ingestPart(t, { kafka, redis, like: first });
   await second.start();
   await second.settled();
   equal((await second.status())['applied'], 30);
-  match(String((await second.status())['mismatch']), /made anew/);
+  match(await second.text('mismatch'), /made anew/);
   equal(await second.client.hget('k0', 'n'), '1020');
   // The change stream could not have taken these ids again.
   equal(await second.client.xlen(`changes:${first.topic}:0`), 30);
@@ -113,7 +115,7 @@ test('KI-6: a position behind the end is noticed; onOffsetMismatch stop waits fo
   await kafka.produce(part.topic, records(0, 10));
   await part.client.hset(await part.positionKey(), 'next', '5000');
   await part.start();
-  await part.until('it is held', async () => /behind the end/.test(String((await part.status())['problem'])));
+  await part.until('it is held', async () => (await part.text('problem')).includes('behind the end'));
   equal(part.ingest.health().state, 'degraded');
   equal((await part.position())['next'], '5000');
   part.applyLive({ onOffsetMismatch: 'earliest' });
@@ -136,7 +138,7 @@ test('KI-6: records that Kafka removed before they were applied are counted as l
   const status = await second.status();
   equal(status['lost'], 15);
   equal(status['applied'], 15);
-  match(String(status['mismatch']), /removed the records from 10 to 24/);
+  match(await second.text('mismatch'), /removed the records from 10 to 24/);
 });
 
 test('KI-6: the same topic of another cluster is noticed and read by onOffsetMismatch', async (t) => {
@@ -152,7 +154,7 @@ test('KI-6: the same topic of another cluster is noticed and read by onOffsetMis
   const second = await ingestPart(t, { kafka: other, redis, like: first });
   await second.start();
   await second.settled();
-  match(String((await second.status())['mismatch']), /another Kafka cluster/);
+  match(await second.text('mismatch'), /another Kafka cluster/);
   equal(await second.client.hget('k4', 'n'), '504');
 });
 
@@ -194,7 +196,7 @@ test('KI-1: a compacted topic with gaps in its offsets is read to its end', asyn
     validateOnly: false,
     resources: [
       {
-        type: 2,
+        type: kafkajs.ConfigResourceTypes.TOPIC,
         name: first.topic,
         configEntries: [
           { name: 'cleanup.policy', value: 'compact' },
@@ -246,7 +248,7 @@ test('KI-2 KI-13: Redis without memory refuses a step as a whole: nothing of it 
   await kafka.produce(part.topic, records(10, 10));
   await part.until(
     'it reports',
-    async () => /memory/.test(String((await part.status())['problem'] ?? '')) || part.ingest.pauses.size > 0,
+    async () => (await part.text('problem')).includes('memory') || part.ingest.pauses.size > 0,
   );
   equal((await part.position())['next'], '10');
   equal(await part.client.hget('k0', 'n'), '0');
@@ -282,24 +284,23 @@ test('KI-34 KI-40: a pattern takes all topics that match, several topics are rea
   ok(!String(error).includes('Error: Error'));
 });
 
-for (const [name, type] of [
-  ['gzip', 1],
-  ['snappy', 2],
-  ['lz4', 3],
-  ['zstd', 4],
-] as const) {
-  test(`KI-33: records compressed with ${name} are read`, async (t) => {
+for (const name of ['gzip', 'snappy', 'lz4', 'zstd']) {
+  test(`KI-33: records that the broker has compressed with ${name} are read`, async (t) => {
     const redis = await startRedis(t);
-    const part = await ingestPart(t, { kafka, redis });
-    const big = { filler: 'abc '.repeat(500), text: 'grüße' };
-    await part.start();
+    const base = await ingestPart(t, { kafka, redis });
+    const topic = `${base.topic}-${name}`;
+    await kafka.createTopic(topic, 1, { 'compression.type': name });
+    const part = await ingestPart(t, { kafka, redis, like: { ...base, topic } });
+    const noise = randomBytes(40_000).toString('base64');
+    const big = { filler: 'abc '.repeat(500), text: 'grüße', zeros: '0'.repeat(100_000), noise };
     await kafka.produce(
-      part.topic,
-      Array.from({ length: 200 }, (_, n) => ({ key: `k${n}`, value: JSON.stringify({ n, ...big }) })),
-      { compression: type, perBatch: 100 },
+      topic,
+      Array.from({ length: 60 }, (_, n) => ({ key: `k${n}`, value: JSON.stringify({ n, ...big }) })),
+      { perBatch: 4 },
     );
+    await part.start();
     await part.settled();
-    equal((await part.client.keys('k*')).length, 200);
-    deepEqual(await part.client.hgetall('k199'), { n: '199', ...big });
+    equal((await part.client.keys('k*')).length, 60);
+    deepEqual(await part.client.hgetall('k59'), { n: '59', ...big });
   });
 }
