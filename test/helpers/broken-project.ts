@@ -28,7 +28,9 @@ export interface Template {
 /** A folder with the project's modules, its `.env.template` as `.env`, and a template that was changed. */
 export function projectWith(t: TestContext, change: (template: Template) => void): string {
   return projectWithText(t, (text) => {
-    const all = JSON.parse(text) as { modulesContent: Record<string, { 'properties.desired': Record<string, unknown> }> };
+    const all = JSON.parse(text) as {
+      modulesContent: Record<string, { 'properties.desired': Record<string, unknown> }>;
+    };
     change(partsOf(all));
     return JSON.stringify(all, null, 2);
   });
@@ -44,7 +46,9 @@ export function projectWithText(t: TestContext, change: (text: string) => string
   return folder;
 }
 
-function partsOf(all: { modulesContent: Record<string, { 'properties.desired': Record<string, unknown> }> }): Template {
+function partsOf(all: {
+  modulesContent: Record<string, { 'properties.desired': Record<string, unknown> }>;
+}): Template {
   const desired = (name: string): Record<string, unknown> =>
     all.modulesContent[name]?.['properties.desired'] ?? {};
   const agent = desired('$edgeAgent');
