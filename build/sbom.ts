@@ -38,8 +38,12 @@ export async function bomOfRepository(root: string): Promise<Bom> {
 /** The part of the repository's bill of materials that is in a module's images. */
 export async function bomOf(root: string, module: ImageModule, whole: Bom): Promise<Bom> {
   const packages = bundledPackages(root, await bundledFiles(module.name));
+  const licenceOf = ({ name }: Component): string | undefined =>
+    packages.find((one) => one.name === name)?.licence;
   const isBundled = new Set(packages.map(({ name, version }) => `${name}@${version}`));
-  const components = whole.components.filter(({ name, version }) => isBundled.has(`${name}@${version}`));
+  const components = whole.components
+    .filter(({ name, version }) => isBundled.has(`${name}@${version}`))
+    .map((component) => ({ licenses: [{ license: { id: licenceOf(component) } }], ...component }));
   const kept = new Set(components.map((component) => component['bom-ref']));
   const ref = `${module.title}@${module.version}`;
   return {
