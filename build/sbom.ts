@@ -43,7 +43,7 @@ export async function bomOf(root: string, module: ImageModule, whole: Bom): Prom
   const isBundled = new Set(packages.map(({ name, version }) => `${name}@${version}`));
   const components = whole.components
     .filter(({ name, version }) => isBundled.has(`${name}@${version}`))
-    .map((component) => ({ licenses: [{ license: { id: licenceOf(component) } }], ...component }));
+    .map((component) => ({ licenses: [{ license: { name: licenceOf(component) } }], ...component }));
   const kept = new Set(components.map((component) => component['bom-ref']));
   const ref = `${module.title}@${module.version}`;
   return {
