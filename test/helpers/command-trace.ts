@@ -37,8 +37,9 @@ export function traceCommands(port: number): void {
     for (const line of lines) {
       const match = /^\+?[\d.]+ \[\d+ (\S+)\] "([^"]*)"(?: "([^"]*)")?/.exec(line);
       if (match === null) continue;
-      const [, from = '', name = '', first = ''] = match.map((part) => part.toLowerCase());
-      const command = containers.has(name) ? `${name}|${first}` : name;
+      const from = match[1] ?? '';
+      const name = (match[2] ?? '').toLowerCase();
+      const command = containers.has(name) ? `${name}|${(match[3] ?? '').toLowerCase()}` : name;
       if (command === 'client|setname') named.add(from);
       const isOurs = from === 'lua' ? evaluates : named.has(from);
       if (from !== 'lua') evaluates = isOurs && /^eval/.test(name);
