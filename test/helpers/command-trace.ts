@@ -40,7 +40,8 @@ export function traceCommands(port: number): void {
       const from = match[1] ?? '';
       const name = (match[2] ?? '').toLowerCase();
       const command = containers.has(name) ? `${name}|${(match[3] ?? '').toLowerCase()}` : name;
-      if (command === 'client|setname') named.add(from);
+      // Sentinels name their connections, too.
+      if (command === 'client|setname' && !/"setname" "sentinel-/i.test(line)) named.add(from);
       const isOurs = from === 'lua' ? evaluates : named.has(from);
       if (from !== 'lua') evaluates = isOurs && /^eval/.test(name);
       if (isOurs) called.add(command);
