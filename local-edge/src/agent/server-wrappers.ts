@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FoundProgram } from '../services/find-server.ts';
-import { findExecutable } from '../services/find-server.ts';
+import { findExecutable } from '../services/find-executable.ts';
 import { services } from '../services/catalogue.ts';
 
 const standIn = fileURLToPath(new URL('./redis-cli.js', import.meta.url));
