@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import { findProgram } from '../../local-edge/src/services/find-server.ts';
 import type { FoundProgram } from '../../local-edge/src/services/find-server.ts';
+import { traceCommands } from './command-trace.ts';
 
 export interface RedisOptions {
   /** Arguments after the ones that every test server gets, as in `['--requirepass', 'x']`. */
@@ -68,6 +69,7 @@ export async function startRedis(t: TestContext | undefined, options: RedisOptio
       await sleep(5);
     }
     if (ended(started)) throw new Error(`port ${port} belongs to somebody else\n${output}`);
+    traceCommands(port);
   };
   const kill = async (signal: NodeJS.Signals) => {
     const current = child;
