@@ -1,5 +1,7 @@
 /** CRC64 by any reflected polynomial, eight bytes per step over two 32-bit halves: a BigInt per byte would be a hundred times slower. */
 const SLICES = 8;
+/** Below so many bytes, a view of them as words costs more than it saves. */
+const WORTH_A_VIEW = 128;
 
 /** What tells one CRC64 from another: polynomial, bits reflected, and what the sum is xored with before and after. */
 interface Variant {
@@ -28,11 +30,11 @@ function variant(polyHi: number, polyLo: number, mask: number): Variant {
   }
   for (let slice = 1; slice < SLICES; slice += 1) {
     for (let byte = 0; byte < 256; byte += 1) {
-      const high = at(hi, (slice - 1) * 256 + byte);
-      const low = at(lo, (slice - 1) * 256 + byte);
+      const high = word(hi, (slice - 1) * 256 + byte);
+      const low = word(lo, (slice - 1) * 256 + byte);
       const index = low & 0xff;
-      hi[slice * 256 + byte] = (high >>> 8) ^ at(hi, index);
-      lo[slice * 256 + byte] = ((low >>> 8) | (high << 24)) ^ at(lo, index);
+      hi[slice * 256 + byte] = (high >>> 8) ^ word(hi, index);
+      lo[slice * 256 + byte] = ((low >>> 8) | (high << 24)) ^ word(lo, index);
     }
   }
   return { hi, lo, mask };
@@ -73,24 +75,26 @@ export class Crc64 {
 
   /** Takes in `bytes` from `start` up to `end`. */
   update(bytes: Uint8Array, start = 0, end = bytes.length): this {
+    if (end - start < WORTH_A_VIEW) {
+      this.#byBytes(bytes, start, end);
+      return this;
+    }
+    // Four bytes are read in one load, where the memory allows it.
+    const first = start + (-(bytes.byteOffset + start) & 3);
+    const pairs = (end - first) >>> 3;
+    this.#byBytes(bytes, start, first);
+    this.#byWords(new Int32Array(bytes.buffer, bytes.byteOffset + first, pairs * 2));
+    this.#byBytes(bytes, first + pairs * 8, end);
+    return this;
+  }
+
+  #byWords(words: Int32Array): void {
     const { hi: hiTable, lo: loTable } = this.#variant;
     let hi = this.#hi;
     let lo = this.#lo;
-    let offset = start;
-    const whole = end - ((end - start) % SLICES);
-    for (; offset < whole; offset += SLICES) {
-      const a =
-        lo ^
-        (at(bytes, offset) |
-          (at(bytes, offset + 1) << 8) |
-          (at(bytes, offset + 2) << 16) |
-          (at(bytes, offset + 3) << 24));
-      const b =
-        hi ^
-        (at(bytes, offset + 4) |
-          (at(bytes, offset + 5) << 8) |
-          (at(bytes, offset + 6) << 16) |
-          (at(bytes, offset + 7) << 24));
+    for (let index = 0; index < words.length; index += 2) {
+      const a = lo ^ word(words, index);
+      const b = hi ^ word(words, index + 1);
       const i0 = 1792 + (a & 0xff);
       const i1 = 1536 + ((a >>> 8) & 0xff);
       const i2 = 1280 + ((a >>> 16) & 0xff);
@@ -100,32 +104,39 @@ export class Crc64 {
       const i6 = 256 + ((b >>> 16) & 0xff);
       const i7 = b >>> 24;
       hi =
-        at(hiTable, i0) ^
-        at(hiTable, i1) ^
-        at(hiTable, i2) ^
-        at(hiTable, i3) ^
-        at(hiTable, i4) ^
-        at(hiTable, i5) ^
-        at(hiTable, i6) ^
-        at(hiTable, i7);
+        word(hiTable, i0) ^
+        word(hiTable, i1) ^
+        word(hiTable, i2) ^
+        word(hiTable, i3) ^
+        word(hiTable, i4) ^
+        word(hiTable, i5) ^
+        word(hiTable, i6) ^
+        word(hiTable, i7);
       lo =
-        at(loTable, i0) ^
-        at(loTable, i1) ^
-        at(loTable, i2) ^
-        at(loTable, i3) ^
-        at(loTable, i4) ^
-        at(loTable, i5) ^
-        at(loTable, i6) ^
-        at(loTable, i7);
-    }
-    for (; offset < end; offset += 1) {
-      const index = (lo ^ at(bytes, offset)) & 0xff;
-      lo = ((lo >>> 8) | (hi << 24)) ^ at(loTable, index);
-      hi = (hi >>> 8) ^ at(hiTable, index);
+        word(loTable, i0) ^
+        word(loTable, i1) ^
+        word(loTable, i2) ^
+        word(loTable, i3) ^
+        word(loTable, i4) ^
+        word(loTable, i5) ^
+        word(loTable, i6) ^
+        word(loTable, i7);
     }
     this.#hi = hi;
     this.#lo = lo;
-    return this;
+  }
+
+  #byBytes(bytes: Uint8Array, start: number, end: number): void {
+    const { hi: hiTable, lo: loTable } = this.#variant;
+    let hi = this.#hi;
+    let lo = this.#lo;
+    for (let offset = start; offset < end; offset += 1) {
+      const index = (lo ^ (bytes[offset] ?? 0)) & 0xff;
+      lo = ((lo >>> 8) | (hi << 24)) ^ word(loTable, index);
+      hi = (hi >>> 8) ^ word(hiTable, index);
+    }
+    this.#hi = hi;
+    this.#lo = lo;
   }
 
   /** The sum so far in eight bytes, little-endian; `update` may go on. */
@@ -147,7 +158,7 @@ export function crc64(bytes: Uint8Array): Buffer {
   return Crc64.storage().update(bytes).digest();
 }
 
-/** Indices are always within; the fallback costs nothing and spares an assertion. */
-function at(from: Uint8Array | Int32Array, index: number): number {
+/** Indices are always within. Of one type of array only, for the sake of the compiler: sharing it made the whole six times slower. */
+function word(from: Int32Array, index: number): number {
   return from[index] ?? 0;
 }

@@ -21,7 +21,7 @@ test('RS-15 gives the published check value of this CRC for 123456789, little-en
 test('RS-15 agrees with the definition, bit by bit, for any bytes of any length', () => {
   fc.assert(
     fc.property(
-      fc.uint8Array({ maxLength: 100 }),
+      fc.uint8Array({ maxLength: 400 }),
       (bytes) => crc64(bytes).readBigUInt64LE() === bitwise(bytes, 0x9a6c9329ac4bc9b5n, ones),
     ),
   );
@@ -34,7 +34,7 @@ test("SN-10 gives the check value of Redis' CRC64 for 123456789", () => {
 
 test("SN-10 agrees with the definition of Redis' CRC64, in however many pieces the bytes come", () => {
   fc.assert(
-    fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 }), (pieces) => {
+    fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 6 }), (pieces) => {
       const sum = Crc64.redis();
       for (const piece of pieces) sum.update(piece);
       return sum.digest().readBigUInt64LE() === bitwise(Buffer.concat(pieces), 0x95ac9329ac4bc9b5n, 0n);
@@ -44,7 +44,7 @@ test("SN-10 agrees with the definition of Redis' CRC64, in however many pieces t
 
 test('SN-10 sums a part of a buffer as that part by itself, and a reset sum as a new one', () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat(60), fc.nat(60), (bytes, a, b) => {
+    fc.property(fc.uint8Array({ maxLength: 400 }), fc.nat(400), fc.nat(400), (bytes, a, b) => {
       const start = Math.min(a, b, bytes.length);
       const end = Math.min(Math.max(a, b), bytes.length);
       const expected = Crc64.redis().update(bytes.slice(start, end)).digest();
