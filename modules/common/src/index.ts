@@ -1,5 +1,6 @@
 export type { Clock } from './clock.ts';
 export { sleep, systemClock } from './clock.ts';
+export { Crc64, crc64 } from './crc64.ts';
 export type { Component, ComponentHealth } from './runner/component.ts';
 export type {
   DesiredDocument,
