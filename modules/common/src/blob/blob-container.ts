@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 import type { ContainerClient } from '@azure/storage-blob';
-import { crc64 } from '../crc64.ts';
 import { BlobError } from './blob-errors.ts';
 import type { BlobNeeds } from './blob-errors.ts';
 import { BlobRequests } from './blob-requests.ts';
@@ -67,14 +66,18 @@ export class BlobContainer {
   }
 
   /** Uploads one block; the service holds it against its CRC64. It belongs to no blob until it is committed. */
-  async stage(blob: string, block: { readonly id: string; readonly bytes: Buffer }, signal: AbortSignal) {
-    const { id, bytes } = block;
+  async stage(
+    blob: string,
+    block: { readonly id: string; readonly bytes: Buffer; readonly crc: Buffer },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { id, bytes, crc } = block;
     await this.#run('writing', 'w', blob, signal, async (container, abortSignal, alive) => {
       await container
         .getBlockBlobClient(blob)
         .stageBlock(id, () => Readable.from(pieces(bytes), { objectMode: false }), bytes.length, {
           abortSignal,
-          transactionalContentCrc64: crc64(bytes),
+          transactionalContentCrc64: crc,
           onProgress: alive,
         });
     });
