@@ -6,5 +6,7 @@ export type { BlobFacts, BlobPlace, BlobSourceOptions, RangeTask } from './blob-
 export { BlobSource } from './blob-source.ts';
 export type { PatienceOptions, Waiting } from './patience.ts';
 export { codeOf, Patience } from './patience.ts';
+export type { StorageFields } from './storage-settings.ts';
+export { parseBlobEndpoint, storageFields } from './storage-settings.ts';
 export type { SasFacts } from './sas.ts';
 export { parseSas, sasFacts } from './sas.ts';
