@@ -1,7 +1,5 @@
-import { Command } from 'ioredis';
-import { SuiteError, classifyRedisError, replyWord } from '@iotedge-redis/common';
+import { CommandBuffer, SuiteError, classifyRedisError, replyWord, sendEncoded } from '@iotedge-redis/common';
 import type { RedisClient, RedisConnection } from '@iotedge-redis/common';
-import { CommandBuffer } from './resp.ts';
 import { groupBySlot, writeGroup } from './cluster-rows.ts';
 import type { Reject, Row } from './row.ts';
 import { estimateBytes, writeRow, writeRows } from './row-commands.ts';
@@ -31,21 +29,6 @@ export interface BatchWrite {
   readonly extras: readonly (readonly [key: string, value: Buffer])[];
 }
 
-/** A command whose bytes are there already; the library still matches its reply. */
-class EncodedCommand extends Command {
-  readonly #bytes: Buffer;
-
-  constructor(bytes: Buffer) {
-    super('encoded');
-    this.#bytes = bytes;
-  }
-
-  override toWritable(): Buffer {
-    return this.#bytes;
-  }
-}
-
-const NOTHING = Buffer.alloc(0);
 /** A slow link to Redis gets this much more time per byte: a megabyte a second. */
 const MS_PER_BYTE = 0.001;
 
@@ -222,7 +205,7 @@ export class RedisSink {
   /** Resolves with one result per command; error replies are results, a lost connection rejects. */
   #send(out: CommandBuffer, rows: number): Promise<unknown[]> {
     const doing = rows === 1 ? 'writing a row' : `writing ${rows} rows`;
-    return this.#connection.run(doing, (client) => sendEncoded(client, out), this.#limit(out.bytes.length));
+    return this.#connection.run(doing, (client) => sendRows(client, out), this.#limit(out.bytes.length));
   }
 
   #limit(bytes: number): number {
@@ -239,17 +222,9 @@ function refusal(row: Row, refused: Error): Reject {
   return { line: row.line, reason: `Redis refused the row (${classifyRedisError(refused).code})` };
 }
 
-/**
- * The first command carries all the bytes, the others wait for their replies only. Refusals for good are results; a passing
- * one rejects, so that the connection hears of it.
- */
-async function sendEncoded(client: RedisClient, out: CommandBuffer): Promise<unknown[]> {
-  const promises: Promise<unknown>[] = [];
-  for (let index = 0; index < out.count; index += 1) {
-    const command = new EncodedCommand(index === 0 ? out.bytes : NOTHING);
-    promises.push(client.sendCommand(command) as Promise<unknown>);
-  }
-  const settled = await Promise.allSettled(promises);
+/** Refusals for good are results; a passing one rejects, so that the connection hears of it. */
+async function sendRows(client: RedisClient, out: CommandBuffer): Promise<unknown[]> {
+  const settled = await sendEncoded(client, out);
   return settled.map((result) => {
     if (result.status === 'fulfilled') return result.value;
     const error: unknown = result.reason;

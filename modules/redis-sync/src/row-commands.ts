@@ -1,4 +1,4 @@
-import type { CommandBuffer } from './resp.ts';
+import type { CommandBuffer } from '@iotedge-redis/common';
 import type { Row } from './row.ts';
 
 /** About how many bytes the commands of the rows take. */

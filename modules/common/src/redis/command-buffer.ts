@@ -57,6 +57,26 @@ export class CommandBuffer {
     this.#lineEnd();
   }
 
+  /** The head of a bulk string of `size` bytes, which follow by `append`; then `close`. */
+  open(size: number): void {
+    this.#head(0x24, size);
+  }
+
+  append(bytes: Buffer): void {
+    this.#room(bytes.length);
+    this.#length += bytes.copy(this.#bytes, this.#length);
+  }
+
+  close(): void {
+    this.#room(0);
+    this.#lineEnd();
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#length;
+  }
+
   #head(mark: number, value: number): void {
     this.#room(16);
     const bytes = this.#bytes;
