@@ -97,24 +97,29 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
   /** Never fails: Redis and the storage may both be away for days, which is a state of a run and no failed start. */
   async start(): Promise<void> {
     await this.#connection.connect(this.#stopping.signal).catch(() => undefined);
-    const { signal } = this.#stopping;
-    this.#opening = retry(() => this.#runs.open(), {
-      signal,
-      clock: this.#clock,
-      schedule: () => REOPEN_MS,
-      onFailure: (error) => {
-        this.#notOpen = errorText(error);
-        this.#healthChanged();
-      },
-    }).then(
-      () => {
-        this.#notOpen = undefined;
-        this.#healthChanged();
-      },
-      () => undefined,
-    );
-    // Whoever asks right after the start must hear of what is under way.
-    await Promise.race([this.#opening, this.#connection.connect(signal).catch(() => undefined)]);
+    // Whoever asks right after the start hears of what is under way, unless it cannot be read yet.
+    await new Promise<void>((attempted) => {
+      this.#opening = this.#open(attempted).then(attempted);
+    });
+  }
+
+  async #open(attempted: () => void): Promise<void> {
+    try {
+      await retry(() => this.#runs.open(), {
+        signal: this.#stopping.signal,
+        clock: this.#clock,
+        schedule: () => REOPEN_MS,
+        onFailure: (error) => {
+          this.#notOpen = errorText(error);
+          this.#healthChanged();
+          attempted();
+        },
+      });
+      this.#notOpen = undefined;
+      this.#healthChanged();
+    } catch {
+      // Stopped before it could be read.
+    }
   }
 
   async stop(signal: AbortSignal): Promise<void> {

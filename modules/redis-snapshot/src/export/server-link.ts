@@ -41,7 +41,8 @@ export class ServerLink {
     this.name = formatPlace(options.place);
     this.#socket = socket;
     const wake = (): void => this.#wake();
-    const stop = (): void => void socket.destroy(new SuiteError('STOPPED', `talking to ${this.name}: stopped`));
+    const stop = (): void =>
+      void socket.destroy(new SuiteError('STOPPED', `talking to ${this.name}: stopped`));
     socket
       .on('readable', wake)
       .on('end', () => {

@@ -22,7 +22,11 @@ async function behindSentinel(target: RedisTarget, log: Log, signal: AbortSignal
   const { sentinelMaster: name } = target;
   const found = await askSentinels(target, signal, async (sentinel) => {
     const replicas = await sentinel.call('asking for the replicas', ['SENTINEL', 'REPLICAS', name]);
-    const primary = await sentinel.call('asking for the primary', ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name]);
+    const primary = await sentinel.call('asking for the primary', [
+      'SENTINEL',
+      'GET-MASTER-ADDR-BY-NAME',
+      name,
+    ]);
     return { replicas: Array.isArray(replicas) ? (replicas as readonly Reply[]).map(fieldsOf) : [], primary };
   });
   const healthy = found.replicas.find(
@@ -31,8 +35,7 @@ async function behindSentinel(target: RedisTarget, log: Log, signal: AbortSignal
       replica.get('master-link-status') === 'ok' &&
       Number(replica.get('port')) > 0,
   );
-  if (healthy !== undefined)
-    return { host: healthy.get('ip') ?? '', port: Number(healthy.get('port')) };
+  if (healthy !== undefined) return { host: healthy.get('ip') ?? '', port: Number(healthy.get('port')) };
   const [host, port] = Array.isArray(found.primary) ? (found.primary as readonly Reply[]).map(textOf) : [];
   if (host === undefined || port === undefined) {
     throw new SuiteError(
@@ -41,9 +44,12 @@ async function behindSentinel(target: RedisTarget, log: Log, signal: AbortSignal
       { retryable: true },
     );
   }
-  log.warn('no healthy replica: the export reads from the primary, which Sentinel may remember as a replica', {
-    primary: formatPlace({ host, port: Number(port) }),
-  });
+  log.warn(
+    'no healthy replica: the export reads from the primary, which Sentinel may remember as a replica',
+    {
+      primary: formatPlace({ host, port: Number(port) }),
+    },
+  );
   return { host, port: Number(port) };
 }
 
@@ -52,16 +58,17 @@ async function askSentinels<T>(
   signal: AbortSignal,
   ask: (link: ServerLink) => Promise<T>,
 ): Promise<T> {
-  const { sentinelPassword, username: _user, password: _password, ...rest } = target;
+  const { sentinelPassword, commandTimeoutMs, connectTimeoutMs, tls } = target;
+  const access = {
+    ...{ commandTimeoutMs, connectTimeoutMs },
+    ...(tls === undefined ? {} : { tls }),
+    ...(sentinelPassword === undefined ? {} : { password: sentinelPassword }),
+  };
   let last: unknown;
   for (const place of target.sentinels) {
     let link: ServerLink | undefined;
     try {
-      link = await ServerLink.open({
-        place,
-        target: { ...rest, ...(sentinelPassword === undefined ? {} : { password: sentinelPassword }) },
-        signal,
-      });
+      link = await ServerLink.open({ place, target: access, signal });
       return await ask(link);
     } catch (error) {
       last = error;
@@ -69,7 +76,9 @@ async function askSentinels<T>(
       link?.close();
     }
   }
-  throw last instanceof Error ? last : new SuiteError('CONFIG_INVALID', 'asking the Sentinels: there are none');
+  throw last instanceof Error
+    ? last
+    : new SuiteError('CONFIG_INVALID', 'asking the Sentinels: there are none');
 }
 
 const SLOTS = 16_384;

@@ -2,8 +2,7 @@ import { SuiteError } from '@iotedge-redis/common';
 
 /** How the server marks the end of the file: by its length in front, or (diskless) by a mark of 40 bytes behind it. */
 export type Framing =
-  | { readonly kind: 'length'; readonly bytes: number }
-  | { readonly kind: 'mark'; readonly mark: Buffer };
+  { readonly kind: 'length'; readonly bytes: number } | { readonly kind: 'mark'; readonly mark: Buffer };
 
 const MARK_BYTES = 40;
 const MAX_LINE_BYTES = 4096;
@@ -46,7 +45,9 @@ export class TransferFraming {
         if (this.#line.length > MAX_LINE_BYTES) throw unexpected();
         return Buffer.alloc(0);
       }
-      const line = Buffer.concat([this.#line, rest.subarray(0, end)]).toString('latin1').trimEnd();
+      const line = Buffer.concat([this.#line, rest.subarray(0, end)])
+        .toString('latin1')
+        .trimEnd();
       this.#line = Buffer.alloc(0);
       rest = rest.subarray(end + 1);
       this.#read(line);

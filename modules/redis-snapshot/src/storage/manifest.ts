@@ -105,7 +105,10 @@ function isPart(value: unknown): boolean {
 
 function has(value: unknown, name: string, test: (field: unknown) => boolean): boolean {
   return (
-    typeof value === 'object' && value !== null && Object.hasOwn(value, name) && test(Reflect.get(value, name))
+    typeof value === 'object' &&
+    value !== null &&
+    Object.hasOwn(value, name) &&
+    test(Reflect.get(value, name))
   );
 }
 
