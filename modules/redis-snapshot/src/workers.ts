@@ -1,9 +1,10 @@
 import type { Clock, JsonValue, MethodReply, RedisConnection, RedisTarget } from '@iotedge-redis/common';
 import { SuiteError } from '@iotedge-redis/common';
 import { BlobContainer } from '@iotedge-redis/common/blob';
+import { createCopyWorker } from './copy/copy-worker.ts';
 import { createExportWorker } from './export/export-worker.ts';
 import type { Kind } from './run.ts';
-import { ownContainer } from './settings.ts';
+import { copyContainer, ownContainer } from './settings.ts';
 import type { SnapshotSettings } from './settings.ts';
 import { listSnapshots } from './storage/snapshot-list.ts';
 import type { Worker } from './work.ts';
@@ -36,9 +37,25 @@ export function createWorkers(options: WorkersOptions): Workers {
     stallTimeoutMs: first.stallTimeoutMs,
     clock,
   });
+  const copyPlace = copyContainer(first);
+  const target =
+    copyPlace === undefined
+      ? undefined
+      : new BlobContainer({
+          place: copyPlace,
+          sas: () => settings().copyBlobSasToken ?? '',
+          stallTimeoutMs: first.stallTimeoutMs,
+          clock,
+          settings: { container: 'copyBlobContainerName', sas: 'copyBlobSasToken' },
+        });
+  const prefix = (): string => settings().snapshotPrefix;
   const missing: Worker = () => Promise.reject(new SuiteError('INTERNAL', 'running: not there'));
   return {
-    workers: { export: createExportWorker({ ...options, container }), copy: missing, import: missing },
-    list: (payload, signal) => listSnapshots(container, settings().snapshotPrefix, payload, signal),
+    workers: {
+      export: createExportWorker({ ...options, container }),
+      copy: createCopyWorker({ source: container, target, prefix, clock }),
+      import: missing,
+    },
+    list: (payload, signal) => listSnapshots(container, prefix(), payload, signal),
   };
 }
