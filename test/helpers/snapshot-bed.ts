@@ -11,7 +11,6 @@ import { findProgram } from '../../local-edge/src/services/find-server.ts';
 import { SnapshotOperations } from '../../modules/redis-snapshot/src/operations.ts';
 import { fields } from '../../modules/redis-snapshot/src/settings.ts';
 import type { SnapshotSettings } from '../../modules/redis-snapshot/src/settings.ts';
-import { CONTAINER } from './azurite.ts';
 import type { TestAzurite } from './azurite.ts';
 import { startRedis } from './redis.ts';
 import type { TestRedis } from './redis.ts';
@@ -60,7 +59,7 @@ export async function startSnapshot(t: TestContext, options: SnapshotBedOptions)
   const settings = snapshotSettings({
     ...(redis === undefined ? {} : { endpoint: `127.0.0.1:${redis.port}` }),
     blobEndpoint: azurite.endpoint,
-    blobContainerName: CONTAINER,
+    blobContainerName: azurite.container,
     blobSasToken: azurite.sas({ permissions }),
     stallTimeoutMs: 2000,
     redisCommandTimeoutMs: 2000,

@@ -33,13 +33,13 @@ export interface Run {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-/** `20260131T120000Z-1f3a5c`: sorts by time, and is part of a blob's name. */
+/** `20260131T120000123Z-1f3a5c`: sorts by time, to the millisecond, and is part of a blob's name. */
 export function newRunId(now: number): string {
-  const stamp = new Date(now).toISOString().replace(/[-:]|\.\d+/g, '');
+  const stamp = new Date(now).toISOString().replace(/[-:.]/g, '');
   return `${stamp}-${randomBytes(3).toString('hex')}`;
 }
 
-export const RUN_ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}$/;
+export const RUN_ID = /^\d{8}T\d{9}Z-[0-9a-f]{6}$/;
 
 export function isOver(run: Run): boolean {
   return run.state === 'done' || run.state === 'failed' || run.state === 'cancelled';

@@ -28,7 +28,7 @@ export async function copyPart(options: CopyPartOptions): Promise<boolean> {
   const { work, source, target, part, onCopied } = options;
   const { patience, signal } = work;
   const found = await patience.until(() => source.head(part.blob, signal));
-  if (found === undefined || found.length !== part.bytes) {
+  if (found?.length !== part.bytes) {
     throw new SuiteError(
       'DATA_INVALID',
       `copying ${source.name}/${part.blob}: the manifest says ${part.bytes} bytes, and there ${found === undefined ? 'is no such blob' : `are ${found.length}`}`,

@@ -25,7 +25,7 @@ export function surplus(
   { prefix, keep, now }: { readonly prefix: string; readonly keep: number; readonly now: number },
 ): { readonly snapshots: number; readonly blobs: readonly string[] } {
   const nameOf = (blob: string): string | undefined =>
-    /^(\d{8}T\d{6}Z-[0-9a-f]{6})(?:\.manifest\.json|(?:\.\d+)?\.rdb)$/.exec(blob.slice(prefix.length))?.[1];
+    /^(\d{8}T\d{9}Z-[0-9a-f]{6})(?:\.manifest\.json|(?:\.\d+)?\.rdb)$/.exec(blob.slice(prefix.length))?.[1];
   const own = blobs.filter(({ name }) => name.startsWith(prefix) && nameOf(name) !== undefined);
   const isManifest = ({ name }: ListedBlob): boolean => name.endsWith(MANIFEST_ENDING);
   const complete = own.filter(isManifest).map(({ name }) => nameOf(name) ?? '');
