@@ -6,8 +6,9 @@ import type { RedisClient } from './redis-clients.ts';
 class EncodedCommand extends Command {
   readonly #bytes: Buffer;
 
-  constructor(bytes: Buffer) {
-    super('encoded');
+  /** A cluster's client looks up the node by the name and the key. */
+  constructor(bytes: Buffer, name = 'encoded', keys: Buffer[] = []) {
+    super(name, keys);
     this.#bytes = bytes;
   }
 
@@ -35,4 +36,17 @@ export function sendEncoded(
     }
   }
   return Promise.allSettled(promises);
+}
+
+/** The same for a cluster, where each command goes to the node of its key, the first argument of the command `name`. */
+export function sendEncodedByKey(
+  client: RedisClient,
+  name: string,
+  commands: readonly { readonly key: Buffer; readonly bytes: Buffer }[],
+): Promise<PromiseSettledResult<unknown>[]> {
+  return Promise.allSettled(
+    commands.map(
+      ({ key, bytes }) => client.sendCommand(new EncodedCommand(bytes, name, [key])) as Promise<unknown>,
+    ),
+  );
 }

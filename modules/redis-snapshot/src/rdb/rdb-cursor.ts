@@ -89,7 +89,8 @@ export class RdbCursor {
   length(): number {
     const { offset } = this;
     const value = this.header();
-    if (value < MORE) throw new RdbFailure(offset, 'a length is expected, and a string in a special form found');
+    if (value < MORE)
+      throw new RdbFailure(offset, 'a length is expected, and a string in a special form found');
     return value;
   }
 

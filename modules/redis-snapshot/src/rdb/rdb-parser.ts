@@ -304,7 +304,8 @@ export class RdbParser {
     if (first !== 0x81) throw new RdbFailure(cursor.offset, 'a module has no name');
     const id = cursor.bytes.readBigUInt64BE(pos + 1);
     let name = '';
-    for (let shift = 58n; shift >= 10n; shift -= 6n) name += MODULE_LETTERS[Number((id >> shift) & 63n)] ?? '';
+    for (let shift = 58n; shift >= 10n; shift -= 6n)
+      name += MODULE_LETTERS[Number((id >> shift) & 63n)] ?? '';
     return name;
   }
 
