@@ -37,6 +37,10 @@ export interface TestAzurite {
   endpointAt(port: number): string;
   upload(blob: string, content: Buffer | string, options?: BlockBlobUploadOptions): Promise<string>;
   remove(blob: string): Promise<void>;
+  download(blob: string, container?: string): Promise<Buffer>;
+  /** Names of all blobs that are there, committed ones only. */
+  names(container?: string): Promise<readonly string[]>;
+  createContainer(name: string): Promise<void>;
   sas(options?: SasOptions): string;
   stop(): Promise<void>;
 }
@@ -80,6 +84,17 @@ export async function startAzurite(t?: TestContext): Promise<TestAzurite> {
     },
     async remove(blob) {
       await container.getBlockBlobClient(blob).delete();
+    },
+    download(blob, name = CONTAINER) {
+      return service.getContainerClient(name).getBlobClient(blob).downloadToBuffer();
+    },
+    async names(name = CONTAINER) {
+      const found: string[] = [];
+      for await (const blob of service.getContainerClient(name).listBlobsFlat()) found.push(blob.name);
+      return found;
+    },
+    async createContainer(name) {
+      await service.getContainerClient(name).create();
     },
     sas({ container: name = CONTAINER, blob, permissions = 'r', startsOn, expiresOn } = {}) {
       return generateBlobSASQueryParameters(

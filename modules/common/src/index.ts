@@ -37,7 +37,7 @@ export type { RedisScript } from './redis/redis-script.ts';
 export { callScript, defineScript } from './redis/redis-script.ts';
 export { sendEncoded, sendEncodedByKey } from './redis/send-encoded.ts';
 export type { RedisState, RedisStatus } from './redis/redis-status.ts';
-export { RedisCallError } from './redis/redis-status.ts';
+export { placeText, RedisCallError } from './redis/redis-status.ts';
 export type { RedisPlace, RedisSettings, RedisTarget } from './redis/redis-settings.ts';
 export {
   checkRedis,

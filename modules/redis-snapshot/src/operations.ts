@@ -12,6 +12,7 @@ import type {
   ComponentHealth,
   JsonObject,
   JsonValue,
+  Log,
   MethodHandler,
   MethodReply,
   ModuleContext,
@@ -23,6 +24,7 @@ import { KINDS, isOver } from './run.ts';
 import { createFileRunStore, createRedisRunStore } from './run-store.ts';
 import { describeRun } from './run-status.ts';
 import { Runs } from './runs.ts';
+import { Schedule } from './schedule.ts';
 import { copyContainer, ownContainer } from './settings.ts';
 import type { SnapshotSettings } from './settings.ts';
 import { createWorkers } from './workers.ts';
@@ -46,9 +48,11 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
   readonly methods: Readonly<Record<string, MethodHandler>>;
   readonly #context: Context;
   readonly #clock: Clock;
+  readonly #log: Log;
   readonly #connection: RedisConnection;
   readonly #workers: Workers;
   readonly #runs: Runs;
+  readonly #schedule: Schedule;
   readonly #stopping = new AbortController();
   readonly #healthListeners: (() => void)[] = [];
   readonly #reportedAt = new Map<Kind, number>();
@@ -60,7 +64,7 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
     this.#settings = settings;
     this.#context = context;
     this.#clock = options.clock ?? systemClock;
-    const log = context.log.child('snapshot');
+    const log = (this.#log = context.log.child('snapshot'));
     const target = redisTarget(settings);
     this.#connection = new RedisConnection({ target, name: context.instance, log });
     this.#workers = createWorkers({
@@ -82,6 +86,13 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
       place: (kind) => this.#place(kind),
       log,
       onChange: (run, isNews) => this.#changed(run, isNews),
+      onDone: (run) => this.#copyAfter(run),
+    });
+    this.#schedule = new Schedule({
+      clock: this.#clock,
+      intervalMinutes: () => this.#settings.exportIntervalMinutes,
+      lastStartedAt: () => this.#runs.last('export')?.startedAt,
+      begin: () => this.#scheduled(),
     });
     this.#connection.onStatus(() => this.#healthChanged());
     this.methods = {
@@ -97,28 +108,35 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
   /** Never fails: Redis and the storage may both be away for days, which is a state of a run and no failed start. */
   async start(): Promise<void> {
     await this.#connection.connect(this.#stopping.signal).catch(() => undefined);
-    const { signal } = this.#stopping;
-    this.#opening = retry(() => this.#runs.open(), {
-      signal,
-      clock: this.#clock,
-      schedule: () => REOPEN_MS,
-      onFailure: (error) => {
-        this.#notOpen = errorText(error);
-        this.#healthChanged();
-      },
-    }).then(
-      () => {
-        this.#notOpen = undefined;
-        this.#healthChanged();
-      },
-      () => undefined,
-    );
-    // Whoever asks right after the start must hear of what is under way.
-    await Promise.race([this.#opening, this.#connection.connect(signal).catch(() => undefined)]);
+    // Whoever asks right after the start hears of what is under way, unless it cannot be read yet.
+    await new Promise<void>((attempted) => {
+      this.#opening = this.#open(attempted).then(attempted);
+    });
+  }
+
+  async #open(attempted: () => void): Promise<void> {
+    try {
+      await retry(() => this.#runs.open(), {
+        signal: this.#stopping.signal,
+        clock: this.#clock,
+        schedule: () => REOPEN_MS,
+        onFailure: (error) => {
+          this.#notOpen = errorText(error);
+          this.#healthChanged();
+          attempted();
+        },
+      });
+      this.#notOpen = undefined;
+      this.#schedule.start();
+      this.#healthChanged();
+    } catch {
+      // Stopped before it could be read.
+    }
   }
 
   async stop(signal: AbortSignal): Promise<void> {
     this.#stopping.abort();
+    this.#schedule.stop();
     await this.#opening;
     await this.#runs.stop();
     await this.#connection.close(signal);
@@ -129,6 +147,8 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
     this.#settings = settings;
     const hasNewSas =
       settings.blobSasToken !== before.blobSasToken || settings.copyBlobSasToken !== before.copyBlobSasToken;
+    const isOpen = this.#notOpen === undefined;
+    if (isOpen && settings.exportIntervalMinutes !== before.exportIntervalMinutes) this.#schedule.start();
     // A run that a refused SAS ended goes on.
     for (const kind of hasNewSas ? KINDS : []) {
       const last = this.#runs.last(kind);
@@ -173,6 +193,11 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
     await this.#runs.stop();
     await this.#connection.close(signal);
     return { isDone: run.state === 'done', result: describeRun(run, this.#clock.now()) };
+  }
+
+  #scheduled(): void {
+    const { status, payload } = this.#begin('export', { input: {} }, 'schedule');
+    if (status !== 202) this.#log.warn('the scheduled export does not start', { answer: payload });
   }
 
   #starting(kind: Kind, parse: (payload: JsonValue) => RunRequest): MethodHandler {
@@ -250,6 +275,16 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
     this.#reportedAt.set(run.kind, now);
     this.#context.report(run.kind, { ...describeRun(run, now), av: this.#context.settingsVersion() });
     if (isNews) this.#healthChanged();
+  }
+
+  /** Within the change that ends the export, so that both are kept together. */
+  #copyAfter({ kind, input, result, id }: Run): void {
+    if (kind !== 'export') return;
+    const snapshot = result?.['snapshot'];
+    if (!(input['copy'] ?? this.#settings.copyAfterExport) || typeof snapshot !== 'string') return;
+    const { status, payload } = this.#begin('copy', { input: { snapshot } }, 'export');
+    if (status !== 202)
+      this.#log.warn('the export is not followed by its copy', { runId: id, answer: payload });
   }
 
   #healthChanged(): void {

@@ -15,6 +15,8 @@ export interface RunsOptions {
   readonly clock?: Clock;
   /** Called whenever what is to be shown of a run changed; `isNews` when its state did. */
   readonly onChange: (run: Run, isNews: boolean) => void;
+  /** Called when a run came to a good end, before that is kept: what it begins is kept with it. */
+  readonly onDone?: (run: Run) => void;
   readonly maxPauseMs?: number;
   /** For a command: a failure that lasts longer ends the run. */
   readonly giveUpAfterMs?: number;
@@ -193,8 +195,10 @@ export class Runs {
   async #end(run: Run, end: Pick<Run, 'state' | 'result' | 'error'>): Promise<Run> {
     this.#active.delete(run.kind);
     this.#change(run.id, { ...end, finishedAt: this.#clock.now() }, true);
+    const ended = this.find(run.id) ?? run;
+    if (ended.state === 'done') this.#options.onDone?.(ended);
     await this.#save();
-    return this.find(run.id) ?? run;
+    return ended;
   }
 
   #change(id: string, change: Partial<Run>, isNews: boolean): void {

@@ -1,7 +1,12 @@
 import type { Clock, JsonValue, MethodReply, RedisConnection, RedisTarget } from '@iotedge-redis/common';
 import { SuiteError } from '@iotedge-redis/common';
+import { BlobContainer } from '@iotedge-redis/common/blob';
+import { createCopyWorker } from './copy/copy-worker.ts';
+import { createExportWorker } from './export/export-worker.ts';
 import type { Kind } from './run.ts';
+import { copyContainer, ownContainer } from './settings.ts';
 import type { SnapshotSettings } from './settings.ts';
+import { listSnapshots } from './storage/snapshot-list.ts';
 import type { Worker } from './work.ts';
 
 export interface WorkersOptions {
@@ -21,10 +26,36 @@ export interface Workers {
 }
 
 /** Composes what does the runs. */
-export function createWorkers({ instance }: WorkersOptions): Workers {
-  const missing: Worker = () => Promise.reject(new SuiteError('INTERNAL', `running ${instance}: not there`));
+export function createWorkers(options: WorkersOptions): Workers {
+  const { settings, clock } = options;
+  const first = settings();
+  const place = ownContainer(first);
+  if (place === undefined) throw new SuiteError('CONFIG_INVALID', 'composing: there is no container');
+  const container = new BlobContainer({
+    place,
+    sas: () => settings().blobSasToken ?? '',
+    stallTimeoutMs: first.stallTimeoutMs,
+    clock,
+  });
+  const copyPlace = copyContainer(first);
+  const target =
+    copyPlace === undefined
+      ? undefined
+      : new BlobContainer({
+          place: copyPlace,
+          sas: () => settings().copyBlobSasToken ?? '',
+          stallTimeoutMs: first.stallTimeoutMs,
+          clock,
+          settings: { container: 'copyBlobContainerName', sas: 'copyBlobSasToken' },
+        });
+  const prefix = (): string => settings().snapshotPrefix;
+  const missing: Worker = () => Promise.reject(new SuiteError('INTERNAL', 'running: not there'));
   return {
-    workers: { export: missing, copy: missing, import: missing },
-    list: () => Promise.resolve({ status: 200, payload: { snapshots: [] } }),
+    workers: {
+      export: createExportWorker({ ...options, container }),
+      copy: createCopyWorker({ source: container, target, prefix, clock }),
+      import: missing,
+    },
+    list: (payload, signal) => listSnapshots(container, prefix(), payload, signal),
   };
 }

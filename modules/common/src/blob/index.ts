@@ -1,3 +1,6 @@
+export type { BlobContainerOptions, Block, CommitOptions, ListedBlob, StoredBlob } from './blob-container.ts';
+export { BlobContainer } from './blob-container.ts';
+export type { ContainerPlace } from './blob-requests.ts';
 export type { BlockOptions } from './blob-blocks.ts';
 export { readBlocks } from './blob-blocks.ts';
 export type { BlobReason } from './blob-errors.ts';
