@@ -11,9 +11,10 @@ const FUNCTION_OPCODE = 245;
 export interface ChunkEntry {
   readonly offset: number;
   readonly type: number;
-  readonly key: Buffer;
-  /** Its command in the chunk's bytes. */
+  /** Its command in the chunk's bytes, and the key in there. */
   readonly start: number;
+  readonly keyEnd: number;
+  readonly keyLength: number;
   readonly end: number;
 }
 
@@ -34,12 +35,14 @@ export class RestoreChunk {
   until: number;
   readonly #options: RestoreOptions;
   readonly #crc = Crc64.redis();
+  readonly #footer = Buffer.alloc(FOOTER);
 
   constructor(parser: RdbParser, options: RestoreOptions, spare?: Buffer) {
     this.#options = options;
     this.db = parser.db;
     this.offset = parser.itemOffset;
     this.until = parser.itemOffset;
+    this.#footer.writeUInt16LE(options.targetVersion);
     const first = parser.valueBytes + parser.key.length + 256;
     this.commands = new CommandBuffer(Math.max(CHUNK_BYTES + 64 * 1024, first), spare);
   }
@@ -65,8 +68,10 @@ export class RestoreChunk {
     commands.begin(5 + (isReplacing ? 1 : 0) + (hasAge ? 2 : 0));
     commands.buffer(RESTORE);
     commands.buffer(key);
-    commands.number(expireAtMs ?? 0);
-    this.#payload(parser.type, parser.valueBytes, parser.payload());
+    const keyEnd = commands.length - 2;
+    if (expireAtMs === undefined) commands.buffer(NEVER);
+    else commands.number(expireAtMs);
+    this.#payload(parser);
     commands.buffer(ABSTTL);
     if (isReplacing) commands.buffer(REPLACE);
     if (frequency !== undefined) {
@@ -77,21 +82,24 @@ export class RestoreChunk {
       commands.number(idleSeconds);
     }
     const { itemOffset: offset, type } = parser;
-    this.entries.push({ offset, type, key: Buffer.from(key), start, end: commands.length });
+    this.entries.push({ offset, type, start, keyEnd, keyLength: key.length, end: commands.length });
     this.until = parser.offset;
   }
 
-  #payload(type: number, size: number, pieces: readonly Buffer[]): void {
+  keyOf({ keyEnd, keyLength }: ChunkEntry): Buffer {
+    return this.commands.backing.subarray(keyEnd - keyLength, keyEnd);
+  }
+
+  #payload(parser: RdbParser): void {
     const { commands } = this;
-    commands.open(1 + size + FOOTER);
+    const footer = this.#footer;
+    commands.open(1 + parser.valueBytes + FOOTER);
     const from = commands.length;
-    commands.append(TYPES.subarray(type, type + 1));
-    for (const piece of pieces) commands.append(piece);
-    const footer = Buffer.allocUnsafe(FOOTER);
-    footer.writeUInt16LE(this.#options.targetVersion);
-    commands.append(footer.subarray(0, 2));
-    this.#crc.reset().update(commands.bytes, from, commands.length).writeTo(footer, 2);
-    commands.append(footer.subarray(2));
+    commands.byte(parser.type);
+    parser.copyValue(commands);
+    commands.append(footer, 0, 2);
+    this.#crc.reset().update(commands.backing, from, commands.length).writeTo(footer, 2);
+    commands.append(footer, 2);
     commands.close();
   }
 }
@@ -99,7 +107,7 @@ export class RestoreChunk {
 const RESTORE = Buffer.from('RESTORE');
 const ABSTTL = Buffer.from('ABSTTL');
 const REPLACE = Buffer.from('REPLACE');
-const TYPES = Buffer.from(Array.from({ length: 256 }, (_, type) => type));
+const NEVER = Buffer.from('0');
 
 /** What FUNCTION RESTORE takes for one library of the file. */
 export function functionPayload(pieces: readonly Buffer[], targetVersion: number): Buffer {

@@ -137,19 +137,18 @@ export class RestoreLane {
     await connection.run(
       'restoring keys',
       async (client) => {
-        let outcomes: PromiseSettledResult<unknown>[];
+        let replies: unknown[];
         if (isCluster) {
           await client.set(this.#options.checkpointKey, this.#checkpoint());
-          outcomes = await sendEncodedByKey(client, 'restore', apart(chunk, pending));
+          replies = await sendEncodedByKey(client, 'restore', apart(chunk, pending));
         } else {
           const body = isRepeat ? again(chunk, pending) : chunk.commands;
           const head = this.#head(chunk.db);
-          const all = await sendEncoded(client, head, body);
-          for (const outcome of all.slice(0, head.count))
-            if (outcome.status === 'rejected') throw outcome.reason;
-          outcomes = all.slice(head.count);
+          const all = await sendEncoded(client, head, body, this.#tail());
+          replies = all.splice(head.count, body.count);
+          for (const reply of all) if (reply instanceof Error) throw reply;
         }
-        this.#judge(tally, pending, outcomes, isRepeat);
+        this.#judge(tally, pending, { chunk, replies, isRepeat });
       },
       limit,
     );
@@ -157,15 +156,21 @@ export class RestoreLane {
 
   /** The checkpoint goes before the keys that it announces, on the same connection. */
   #head(db: number): CommandBuffer {
-    const { homeDb, checkpointKey, targetDb } = this.#options;
+    const { checkpointKey, targetDb } = this.#options;
     const head = new CommandBuffer(1024);
-    select(head, homeDb);
     head.begin(3);
     head.text('SET');
     head.text(checkpointKey);
     head.text(this.#checkpoint());
     select(head, targetDb(db));
     return head;
+  }
+
+  /** Everything else on this connection is about the database that it began with. */
+  #tail(): CommandBuffer {
+    const tail = new CommandBuffer(0);
+    select(tail, this.#options.homeDb);
+    return tail;
   }
 
   #checkpoint(): string {
@@ -178,26 +183,24 @@ export class RestoreLane {
   #judge(
     tally: Tally,
     sent: readonly ChunkEntry[],
-    outcomes: readonly PromiseSettledResult<unknown>[],
-    isRepeat: boolean,
+    { chunk, replies, isRepeat }: { chunk: RestoreChunk; replies: readonly unknown[]; isRepeat: boolean },
   ): void {
     const { ifThere, sentBefore } = this.#options;
     const pending: ChunkEntry[] = [];
-    let passing: unknown;
+    let passing: Error | undefined;
     let refused: Error | undefined;
     sent.forEach((entry, index) => {
-      const outcome = outcomes[index];
-      if (outcome?.status === 'fulfilled') {
+      const error = replies[index];
+      if (!(error instanceof Error)) {
         tally.restored += 1;
         return;
       }
-      const error: unknown = outcome?.reason;
       const word = replyWord(error);
       if (word === 'BUSYKEY') {
         if (isRepeat || entry.offset < sentBefore) tally.restored += 1;
         else if (ifThere === 'skip') tally.skipped += 1;
         else {
-          this.conflicts.push(entry.key);
+          this.conflicts.push(Buffer.from(chunk.keyOf(entry)));
           refused ??= new SuiteError(
             'CONFLICT',
             `restoring keys: the key of the entry at byte ${entry.offset} of the RDB was written by somebody else meanwhile`,
@@ -210,7 +213,7 @@ export class RestoreLane {
     });
     tally.pending = pending;
     if (refused !== undefined) throw refused;
-    if (pending.length > 0) throw passing;
+    if (passing !== undefined) throw passing;
   }
 }
 
@@ -224,17 +227,17 @@ function select(out: CommandBuffer, db: number): void {
 function again(chunk: RestoreChunk, entries: readonly ChunkEntry[]): CommandBuffer {
   const size = entries.reduce((sum, { start, end }) => sum + end - start, 0);
   const out = new CommandBuffer(size);
-  for (const { start, end } of entries) out.append(chunk.commands.bytes.subarray(start, end));
+  for (const { start, end } of entries) out.append(chunk.commands.backing, start, end);
   out.count = entries.length;
   return out;
 }
 
 function apart(chunk: RestoreChunk, entries: readonly ChunkEntry[]): { key: Buffer; bytes: Buffer }[] {
   const { bytes } = chunk.commands;
-  return entries.map(({ key, start, end }) => ({ key, bytes: bytes.subarray(start, end) }));
+  return entries.map((entry) => ({ key: chunk.keyOf(entry), bytes: bytes.subarray(entry.start, entry.end) }));
 }
 
-function refusal(entry: ChunkEntry, error: unknown): SuiteError {
+function refusal(entry: ChunkEntry, error: Error): SuiteError {
   const classified = classifyRedisError(error);
   const what = `restoring keys: Redis refused the entry at byte ${entry.offset} of the RDB (${typeName(entry.type)})`;
   // The catch-all word is what a payload gets that is not in order.
