@@ -35,7 +35,7 @@ export type { RedisFacts } from './redis/redis-facts.ts';
 export { durabilityWarnings, hasVersion } from './redis/redis-facts.ts';
 export type { RedisScript } from './redis/redis-script.ts';
 export { callScript, defineScript } from './redis/redis-script.ts';
-export { sendEncoded } from './redis/send-encoded.ts';
+export { sendEncoded, sendEncodedByKey } from './redis/send-encoded.ts';
 export type { RedisState, RedisStatus } from './redis/redis-status.ts';
 export { placeText, RedisCallError } from './redis/redis-status.ts';
 export type { RedisPlace, RedisSettings, RedisTarget } from './redis/redis-settings.ts';

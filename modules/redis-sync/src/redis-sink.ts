@@ -224,11 +224,8 @@ function refusal(row: Row, refused: Error): Reject {
 
 /** Refusals for good are results; a passing one rejects, so that the connection hears of it. */
 async function sendRows(client: RedisClient, out: CommandBuffer): Promise<unknown[]> {
-  const settled = await sendEncoded(client, out);
-  return settled.map((result) => {
-    if (result.status === 'fulfilled') return result.value;
-    const error: unknown = result.reason;
-    if (replyWord(error) === undefined || !(error instanceof Error) || isPassing(error)) throw error;
-    return error;
-  });
+  const replies = await sendEncoded(client, out);
+  for (const reply of replies)
+    if (reply instanceof Error && (replyWord(reply) === undefined || isPassing(reply))) throw reply;
+  return replies;
 }

@@ -6,7 +6,7 @@ export { readBlocks } from './blob-blocks.ts';
 export type { BlobReason } from './blob-errors.ts';
 export { BlobError } from './blob-errors.ts';
 export type { BlobFacts, BlobPlace, BlobSourceOptions, RangeTask } from './blob-source.ts';
-export { BlobSource } from './blob-source.ts';
+export { BlobSource, createRange } from './blob-source.ts';
 export type { PatienceOptions, Waiting } from './patience.ts';
 export { codeOf, Patience } from './patience.ts';
 export type { StorageFields } from './storage-settings.ts';

@@ -62,9 +62,15 @@ export class CommandBuffer {
     this.#head(0x24, size);
   }
 
-  append(bytes: Buffer): void {
-    this.#room(bytes.length);
-    this.#length += bytes.copy(this.#bytes, this.#length);
+  append(source: Buffer, start = 0, end = source.length): void {
+    this.#room(end - start);
+    this.#length += source.copy(this.#bytes, this.#length, start, end);
+  }
+
+  /** One byte of what was begun by `open`. */
+  byte(value: number): void {
+    this.#room(1);
+    this.#bytes[this.#length++] = value;
   }
 
   close(): void {

@@ -137,6 +137,12 @@ export class RdbParser {
     return this.#pieces.length === 0 ? [last] : [...this.#pieces, last];
   }
 
+  /** Appends the same to what somebody else writes, without making an object for it. */
+  copyValue(to: { append(source: Buffer, start?: number, end?: number): void }): void {
+    for (const piece of this.#pieces) to.append(piece);
+    to.append(this.#cursor.bytes, this.#valuePos, this.#cursor.pos);
+  }
+
   #advance(): RdbItem | undefined {
     switch (this.#state) {
       case 'head':
