@@ -72,9 +72,7 @@ export async function dumpAll(port: number): Promise<ReadonlyMap<string, string>
             (await client.object('ENCODING', key)) === 'hashtable'
               ? await members(client, key)
               : await client.dumpBuffer(key);
-          const digest = createHash('sha256')
-            .update(content ?? '')
-            .digest('hex');
+          const digest = createHash('sha256').update(content).digest('hex');
           found.set(`${db} ${key.toString('hex')}`, `${digest} ${await client.pexpiretime(key)}`);
         }
       } while (cursor !== '0');

@@ -3,6 +3,7 @@ import { SuiteError } from '@iotedge-redis/common';
 import { BlobContainer } from '@iotedge-redis/common/blob';
 import { createCopyWorker } from './copy/copy-worker.ts';
 import { createExportWorker } from './export/export-worker.ts';
+import { createImportWorker } from './import-worker.ts';
 import type { Kind } from './run.ts';
 import { copyContainer, ownContainer } from './settings.ts';
 import type { SnapshotSettings } from './settings.ts';
@@ -20,6 +21,8 @@ export interface WorkersOptions {
 }
 
 export interface Workers {
+  /** Where snapshots are exported to and imported from. */
+  readonly container: BlobContainer;
   readonly workers: Readonly<Record<Kind, Worker>>;
   /** Answers `ListSnapshots`. */
   list(payload: JsonValue, signal: AbortSignal): Promise<MethodReply>;
@@ -49,12 +52,12 @@ export function createWorkers(options: WorkersOptions): Workers {
           settings: { container: 'copyBlobContainerName', sas: 'copyBlobSasToken' },
         });
   const prefix = (): string => settings().snapshotPrefix;
-  const missing: Worker = () => Promise.reject(new SuiteError('INTERNAL', 'running: not there'));
   return {
+    container,
     workers: {
       export: createExportWorker({ ...options, container }),
       copy: createCopyWorker({ source: container, target, prefix, clock }),
-      import: missing,
+      import: createImportWorker({ ...options, container }),
     },
     list: (payload, signal) => listSnapshots(container, prefix(), payload, signal),
   };
