@@ -26,7 +26,12 @@ export function parseCopyRequest(payload: JsonValue): RunRequest {
 
 /** `Import`: a snapshot of this module by name, or any RDB file by its blob's name; the newest snapshot without. */
 export function parseImportRequest(payload: JsonValue): RunRequest {
-  const request = parse(payload, { snapshot: isText, blob: isText, policy: isPolicy });
+  const request = parse(payload, {
+    snapshot: isText,
+    blob: isText,
+    policy: isPolicy,
+    staged: isFlag,
+  });
   if ('input' in request && 'snapshot' in request.input && 'blob' in request.input)
     return { problem: 'snapshot and blob exclude each other' };
   return request;

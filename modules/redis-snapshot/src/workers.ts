@@ -3,7 +3,7 @@ import { SuiteError } from '@iotedge-redis/common';
 import { BlobContainer } from '@iotedge-redis/common/blob';
 import { createCopyWorker } from './copy/copy-worker.ts';
 import { createExportWorker } from './export/export-worker.ts';
-import { createImportWorker } from './import-worker.ts';
+import { createImportWorker } from './import/import-worker.ts';
 import type { Kind } from './run.ts';
 import { copyContainer, ownContainer } from './settings.ts';
 import type { SnapshotSettings } from './settings.ts';
@@ -34,9 +34,10 @@ export function createWorkers(options: WorkersOptions): Workers {
   const first = settings();
   const place = ownContainer(first);
   if (place === undefined) throw new SuiteError('CONFIG_INVALID', 'composing: there is no container');
+  const sas = (): string => settings().blobSasToken ?? '';
   const container = new BlobContainer({
     place,
-    sas: () => settings().blobSasToken ?? '',
+    sas,
     stallTimeoutMs: first.stallTimeoutMs,
     clock,
   });
@@ -57,7 +58,13 @@ export function createWorkers(options: WorkersOptions): Workers {
     workers: {
       export: createExportWorker({ ...options, container }),
       copy: createCopyWorker({ source: container, target, prefix, clock }),
-      import: createImportWorker({ ...options, container }),
+      import: createImportWorker({
+        ...options,
+        container,
+        sas,
+        prefix,
+        stallTimeoutMs: first.stallTimeoutMs,
+      }),
     },
     list: (payload, signal) => listSnapshots(container, prefix(), payload, signal),
   };

@@ -10,7 +10,7 @@ const CAPACITY = 2 * 1024 * 1024;
 const PER_PASS = CAPACITY / 2;
 
 export interface SweepOptions extends KeyScanOptions {
-  readonly input: RdbInput;
+  readonly inputs: readonly RdbInput[];
   readonly keys: number;
   /** Databases that hold keys. */
   readonly databases: readonly number[];
@@ -26,7 +26,7 @@ export async function sweep(options: SweepOptions): Promise<number> {
   let deleted = 0;
   for (let pass = 0; pass < passes; pass += 1) {
     held.clear();
-    await addKeys(options, held, pass, passes);
+    for (const input of options.inputs) await addKeys(input, options.now, { held, pass, passes });
     for (const db of options.databases) {
       for await (const keys of scanKeys(options, db)) {
         const gone = keys.filter((key) => {
@@ -42,10 +42,9 @@ export async function sweep(options: SweepOptions): Promise<number> {
 }
 
 async function addKeys(
-  { input, now }: SweepOptions,
-  held: FingerprintSet,
-  pass: number,
-  passes: number,
+  input: RdbInput,
+  now: number,
+  { held, pass, passes }: { held: FingerprintSet; pass: number; passes: number },
 ): Promise<void> {
   const parser = new RdbParser({ keepsValues: false });
   for await (const piece of input.read(0)) {

@@ -3,28 +3,36 @@ import type { RedisClient, RedisConnection } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
 import type { ImportPolicy } from '../settings.ts';
 import { RdbParser } from '../rdb/rdb-parser.ts';
-import type { ImportPlan } from './import-plan.ts';
-import type { RdbInput } from './rdb-input.ts';
+import type { ImportPart, Totals } from './import-plan.ts';
 import { functionPayload } from './restore-chunk.ts';
+
+/** RDB version of the first server that has them. */
+export const FUNCTIONS_VERSION = 10;
 
 export interface FunctionsOptions {
   readonly connection: RedisConnection;
   readonly patience: Patience;
-  readonly input: RdbInput;
-  readonly plan: ImportPlan;
+  readonly parts: readonly ImportPart[];
   readonly targetVersion: number;
   readonly policy: ImportPolicy;
 }
 
 /** Loads the function libraries of the file. May be repeated. Resolves with how many were there already and stayed. */
 export async function restoreFunctions(options: FunctionsOptions): Promise<number> {
-  const { plan, policy, targetVersion } = options;
-  if (policy === 'exact' && targetVersion >= 10) await flush(options);
+  if (options.policy === 'exact' && options.targetVersion >= FUNCTIONS_VERSION) await flush(options);
+  let kept = 0;
+  // The primaries of a cluster all have the same ones.
+  for (const part of options.parts) kept += await restorePart(options, part);
+  return kept;
+}
+
+async function restorePart(options: FunctionsOptions, { input, plan }: ImportPart): Promise<number> {
+  const { targetVersion } = options;
   let kept = 0;
   let left = plan.functions;
   if (left === 0) return kept;
   const parser = new RdbParser({ keepsValues: true });
-  for await (const piece of options.input.read(0)) {
+  for await (const piece of input.read(0)) {
     parser.push(piece);
     for (let item = parser.next(); item !== 'more' && item !== 'end'; item = parser.next()) {
       if (item === 'function') {
@@ -40,8 +48,8 @@ export async function restoreFunctions(options: FunctionsOptions): Promise<numbe
 }
 
 /** Throws unless there is none. */
-export async function mustHaveNoFunctions(connection: RedisConnection, plan: ImportPlan): Promise<void> {
-  if (plan.functions === 0) return;
+export async function mustHaveNoFunctions(connection: RedisConnection, totals: Totals): Promise<void> {
+  if (totals.functions === 0) return;
   const found = await connection.run('listing functions', (client) => client.call('FUNCTION', 'LIST'));
   if (!Array.isArray(found) || found.length === 0) return;
   throw new SuiteError(

@@ -20,6 +20,8 @@ export interface ImportCheckpoint {
   readonly runId: string;
   readonly inputVersion: string;
   readonly phase: Phase;
+  /** Index of the file that is at work, of several. */
+  readonly part: number;
   /** Everything of the phase before this entry is in Redis. */
   readonly offset: number;
   readonly db: number;
@@ -78,6 +80,8 @@ function isCheckpoint(value: unknown): value is ImportCheckpoint {
     'inputVersion' in value &&
     'phase' in value &&
     typeof value.phase === 'string' &&
+    'part' in value &&
+    typeof value.part === 'number' &&
     'offset' in value &&
     typeof value.offset === 'number' &&
     'until' in value &&

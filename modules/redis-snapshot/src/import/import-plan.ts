@@ -79,3 +79,36 @@ function planOf(input: RdbInput, facts: RdbFacts, suite: SuiteKeys | null): Impo
     suite,
   };
 }
+
+/** One file of a snapshot, and what it holds. */
+export interface ImportPart {
+  readonly input: RdbInput;
+  readonly plan: ImportPlan;
+}
+
+/** What all files hold together. */
+export interface Totals {
+  readonly bytes: number;
+  readonly keys: number;
+  readonly functions: number;
+  /** Memory that they take, as their writers said. */
+  readonly memory: number;
+  readonly isVerified: boolean;
+  readonly databases: ReadonlyMap<number, number>;
+}
+
+export function totalsOf(parts: readonly ImportPart[]): Totals {
+  const databases = new Map<number, number>();
+  for (const { plan } of parts)
+    for (const [db, keys] of plan.databases) databases.set(db, (databases.get(db) ?? 0) + keys);
+  const sum = (of: (plan: ImportPlan) => number): number =>
+    parts.reduce((total, { plan }) => total + of(plan), 0);
+  return {
+    bytes: sum(({ bytes }) => bytes),
+    keys: sum(({ keys }) => keys),
+    functions: sum(({ functions }) => functions),
+    memory: sum(({ usedMemory, bytes }) => usedMemory ?? bytes),
+    isVerified: parts.every(({ plan }) => plan.isVerified),
+    databases,
+  };
+}

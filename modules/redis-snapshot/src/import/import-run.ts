@@ -7,13 +7,13 @@ import { sweep } from './exact-sweep.ts';
 import { flush, mustHaveNoFunctions, restoreFunctions } from './functions.ts';
 import { CheckpointStore } from './import-checkpoint.ts';
 import type { Counts, ImportCheckpoint } from './import-checkpoint.ts';
-import { inspect } from './import-plan.ts';
-import type { ImportPlan } from './import-plan.ts';
+import { inspect, totalsOf } from './import-plan.ts';
+import type { ImportPart, ImportPlan, Totals } from './import-plan.ts';
 import { scanKeys, unlinkKeys } from './key-scan.ts';
 import type { KeyScanOptions } from './key-scan.ts';
 import { isModuleKey } from './own-keys.ts';
 import type { RdbInput } from './rdb-input.ts';
-import { refuseBeforehand } from './refusals.ts';
+import { refuseBeforehand, refuseForMemory } from './refusals.ts';
 import { restorePhase } from './restore-phase.ts';
 import type { PhaseOutcome } from './restore-phase.ts';
 import { findSpares, flushDatabase, swap } from './staging.ts';
@@ -24,7 +24,8 @@ import { undo } from './undo.ts';
 
 export interface ImportOptions {
   readonly runId: string;
-  readonly input: RdbInput;
+  /** The files of the snapshot: one for each server that was exported. */
+  readonly inputs: readonly RdbInput[];
   readonly policy: ImportPolicy;
   /**
    * `always` restores into spare databases and swaps them in one step, or refuses; `never` restores in place; `auto` stages where the
@@ -43,11 +44,11 @@ export interface ImportOptions {
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;
-  /** What an earlier start of the same run found in the file. */
-  readonly plan: ImportPlan | undefined;
-  keepPlan(plan: ImportPlan): Promise<void>;
-  /** Throws when the file is not what its manifest says. */
-  checkPlan?(plan: ImportPlan): void;
+  /** What an earlier start of the same run found in the files. */
+  readonly plans: readonly ImportPlan[];
+  keepPlans(plans: readonly ImportPlan[]): Promise<void>;
+  /** Throws when a file is not what the manifest says of it. */
+  checkPlan?(plan: ImportPlan, part: number): void;
   progress(fields: JsonObject): void;
 }
 
@@ -56,46 +57,60 @@ export const CANCELLED = 'cancelled';
 /** How long a cancelled import waits for a Redis or a storage that is away while it takes back what it restored. */
 const TAKE_BACK_MS = 60_000;
 
-/** Brings the file into Redis, as the policy says or not at all. May be called again after it was broken off. */
+/** Brings the files into Redis, as the policy says or not at all. May be called again after it was broken off. */
 export async function runImport(options: ImportOptions): Promise<JsonObject> {
-  const { input, signal, log } = options;
-  const started = options.clock.now();
-  const known = options.plan?.inputVersion === input.version ? options.plan : undefined;
-  const plan =
-    known ?? (await inspect(input, signal, (bytes) => options.progress({ phase: 'check', bytes })));
-  options.checkPlan?.(plan);
-  if (known === undefined) await options.keepPlan(plan);
-  if (!plan.isVerified) log.warn('the RDB has no checksum; only its structure was checked');
+  const { clock, log } = options;
+  const started = clock.now();
+  const parts = await inspectAll(options);
+  for (const { plan } of parts)
+    if (!plan.isVerified) log.warn('the RDB has no checksum; only its structure was checked');
   const target = await options.patience.until(() =>
     learnTarget(options.connection, options.prefix, options.isCluster),
   );
-  const run = new ImportRun(options, plan, target);
-  const result = await run.run();
-  return { ...result, seconds: Math.round((options.clock.now() - started) / 100) / 10 };
+  const result = await new ImportRun(options, parts, target).run();
+  return { ...result, durationMs: clock.now() - started };
+}
+
+async function inspectAll(options: ImportOptions): Promise<readonly ImportPart[]> {
+  const { inputs, plans, signal } = options;
+  const parts: ImportPart[] = [];
+  for (const [index, input] of inputs.entries()) {
+    const known = plans[index]?.inputVersion === input.version ? plans[index] : undefined;
+    const report = (bytes: number): void => options.progress({ phase: 'check', file: index + 1, bytes });
+    const plan = known ?? (await inspect(input, signal, report));
+    options.checkPlan?.(plan, index);
+    parts.push({ input, plan });
+  }
+  await options.keepPlans(parts.map(({ plan }) => plan));
+  return parts;
 }
 
 class ImportRun {
   readonly #options: ImportOptions;
-  readonly #plan: ImportPlan;
+  readonly #parts: readonly ImportPart[];
+  readonly #totals: Totals;
   readonly #target: Target;
   readonly #store: CheckpointStore;
   readonly #scan: KeyScanOptions;
+  readonly #inputVersion: string;
   #counts: Counts = { restored: 0, skipped: 0, expired: 0 };
   #deleted = 0;
   #keptFunctions = 0;
 
-  constructor(options: ImportOptions, plan: ImportPlan, target: Target) {
+  constructor(options: ImportOptions, parts: readonly ImportPart[], target: Target) {
     this.#options = options;
-    this.#plan = plan;
+    this.#parts = parts;
+    this.#totals = totalsOf(parts);
     this.#target = target;
+    this.#inputVersion = parts.map(({ input }) => input.version).join(' ');
     this.#store = new CheckpointStore(options.connection, options.prefix);
     const { connection, patience, homeDb, signal } = options;
     this.#scan = { connection, patience, homeDb, signal };
   }
 
   async run(): Promise<JsonObject> {
-    const { runId, input, patience } = this.#options;
-    const held = await patience.until(() => this.#store.load(runId, input.version));
+    const { runId, patience } = this.#options;
+    const held = await patience.until(() => this.#store.load(runId, this.#inputVersion));
     let checkpoint = held ?? (await this.#begin());
     this.#counts = checkpoint.counts;
     if (checkpoint.phase === 'undo') {
@@ -107,9 +122,9 @@ class ImportRun {
     }
     const { spares } = checkpoint;
     const isStaged = spares.length > 0;
-    if (!isStaged && checkpoint.phase === 'data') await this.#functions();
-    if (checkpoint.phase === 'data') checkpoint = await this.#restore(checkpoint, 'data');
-    if (checkpoint.phase === 'suite') checkpoint = await this.#restore(checkpoint, 'suite');
+    if (!isStaged && checkpoint.phase === 'data') await this.#functionsFirst(checkpoint);
+    while (checkpoint.phase === 'data' || checkpoint.phase === 'suite')
+      checkpoint = await this.#restore(checkpoint, checkpoint.phase);
     if (checkpoint.phase === 'sweep') await this.#sweep();
     if (checkpoint.phase === 'swapped') await this.#tidyUp(spares);
     await patience.until(() => this.#store.forget());
@@ -118,17 +133,17 @@ class ImportRun {
 
   /** Looks whether the file may be imported at all, and writes the first checkpoint. */
   async #begin(): Promise<ImportCheckpoint> {
-    const { policy, staging, connection, homeDb, runId, input, patience } = this.#options;
-    const plan = this.#plan;
+    const { policy, staging, connection, homeDb, runId, patience } = this.#options;
     const target = this.#target;
+    for (const { plan } of this.#parts) refuseBeforehand(plan, target);
     if (policy === 'failIfNotEmpty') {
       await mustBeEmpty(this.#scan, target.keyspace);
-      await mustHaveNoFunctions(connection, plan);
+      await mustHaveNoFunctions(connection, this.#totals);
     }
     const spares = await this.#chooseSpares();
     const isBeside = policy !== 'replace' && (policy !== 'exact' || spares.length > 0);
-    refuseBeforehand(plan, target, isBeside);
-    if (staging === 'always' && spares.length === 0 && plan.databases.length > 0) {
+    refuseForMemory(this.#totals, target, isBeside);
+    if (staging === 'always' && spares.length === 0 && this.#totals.databases.size > 0) {
       throw new SuiteError(
         'CONFLICT',
         'importing by way of spare databases: Redis has not as many empty ones as the snapshot has databases, or does not permit SWAPDB',
@@ -137,8 +152,9 @@ class ImportRun {
     const checkpoint: ImportCheckpoint = {
       format: 1,
       runId,
-      inputVersion: input.version,
+      inputVersion: this.#inputVersion,
       phase: 'data',
+      part: 0,
       offset: 0,
       db: homeDb,
       until: 0,
@@ -153,10 +169,10 @@ class ImportRun {
     const { policy, staging, connection, homeDb } = this.#options;
     const isPossible = policy === 'exact' || policy === 'failIfNotEmpty';
     if (staging === 'never' || !isPossible || (staging === 'auto' && policy !== 'exact')) return [];
-    const spares = await findSpares(connection, this.#plan, this.#target, homeDb);
+    const spares = await findSpares(connection, this.#totals.databases.keys(), this.#target, homeDb);
     if (spares === undefined || staging === 'always') return spares ?? [];
     try {
-      refuseBeforehand(this.#plan, this.#target, true);
+      refuseForMemory(this.#totals, this.#target, true);
       return spares;
     } catch (error) {
       // Both together do not fit; what is there makes room as it is replaced.
@@ -165,13 +181,26 @@ class ImportRun {
     }
   }
 
+  async #functionsFirst(checkpoint: ImportCheckpoint): Promise<void> {
+    try {
+      await this.#functions();
+    } catch (error) {
+      const failure = error instanceof Error ? error : new SuiteError('INTERNAL', String(error));
+      await this.#failed(checkpoint, 'data', {
+        counts: this.#counts,
+        until: checkpoint.until,
+        conflicts: [],
+        failure,
+      });
+    }
+  }
+
   async #functions(): Promise<void> {
-    const { connection, patience, input, policy } = this.#options;
+    const { connection, patience, policy } = this.#options;
     this.#keptFunctions = await restoreFunctions({
       connection,
       patience,
-      input,
-      plan: this.#plan,
+      parts: this.#parts,
       targetVersion: this.#target.version,
       policy,
     });
@@ -180,9 +209,11 @@ class ImportRun {
   /** Restores the keys of a phase and moves on to the next one; takes everything back where the policy asks for that. */
   async #restore(from: ImportCheckpoint, phase: 'data' | 'suite'): Promise<ImportCheckpoint> {
     const { spares } = from;
+    const part = this.#parts[from.part];
+    if (part === undefined) throw new SuiteError('INTERNAL', 'restoring keys: there is no such file');
     const outcome = await restorePhase({
       ...this.#options,
-      plan: this.#plan,
+      ...part,
       target: this.#target,
       phase,
       from,
@@ -191,23 +222,29 @@ class ImportRun {
     this.#counts = outcome.counts;
     const { failure } = outcome;
     if (failure !== undefined) await this.#failed(from, phase, { ...outcome, failure });
-    if (spares.length > 0) return this.#swap(from);
-    const next = this.#phaseAfter(phase);
-    const { suite } = this.#plan;
     const checkpoint: ImportCheckpoint = {
       ...from,
-      phase: next,
-      offset: suite?.from ?? 0,
-      db: suite?.db ?? 0,
+      ...this.#after(from, phase),
       until: 0,
       counts: this.#counts,
     };
+    if (spares.length > 0 && checkpoint.phase !== 'data') return this.#swap(from);
     await this.#options.patience.until(() => this.#store.save(checkpoint));
     return checkpoint;
   }
 
-  #phaseAfter(phase: 'data' | 'suite'): 'suite' | 'sweep' {
-    return phase === 'data' ? 'suite' : 'sweep';
+  /** The next file of the phase, or the first one of the next phase. */
+  #after(
+    { part }: ImportCheckpoint,
+    phase: 'data' | 'suite',
+  ): Pick<ImportCheckpoint, 'phase' | 'part' | 'offset' | 'db'> {
+    const isLast = part === this.#parts.length - 1;
+    const next = isLast ? 0 : part + 1;
+    const { homeDb: db } = this.#options;
+    if (phase === 'data' && !isLast) return { phase, part: next, offset: 0, db };
+    if (phase === 'suite' && isLast) return { phase: 'sweep', part: 0, offset: 0, db };
+    const suite = this.#parts[next]?.plan.suite;
+    return { phase: 'suite', part: next, offset: suite?.from ?? 0, db: suite?.db ?? db };
   }
 
   /** Ends by throwing, after what has to be taken back is taken back. */
@@ -238,11 +275,13 @@ class ImportRun {
   }
 
   async #undo(checkpoint: ImportCheckpoint, spared: readonly Buffer[]): Promise<void> {
-    const { input, clock, log } = this.#options;
+    const { clock, log } = this.#options;
+    const { part, until, undone: phase = 'data' } = checkpoint;
     const lastly = this.#lastly();
-    const options = { ...this.#scan, ...lastly, spared, now: clock.now(), input: input.by(lastly.patience) };
-    const keys = await undo({ ...options, phase: checkpoint.undone ?? 'data', until: checkpoint.until });
-    if (this.#plan.functions > 0) await flush(options);
+    const inputs = this.#parts.map(({ input }) => input.by(lastly.patience));
+    const options = { ...this.#scan, ...lastly, spared, now: clock.now(), inputs };
+    const keys = await undo({ ...options, phase, part, until });
+    if (this.#totals.functions > 0) await flush(options);
     await this.#store.forget();
     log.warn('the import was taken back', { keys });
   }
@@ -287,13 +326,13 @@ class ImportRun {
   }
 
   async #sweep(): Promise<void> {
-    const { policy, connection, isCluster, input, clock, patience } = this.#options;
+    const { policy, connection, isCluster, inputs, clock, patience } = this.#options;
     if (policy !== 'exact') return;
     const now = await patience.until(() => keyspaceOf(connection, isCluster));
     this.#deleted = await sweep({
       ...this.#scan,
-      input,
-      keys: this.#plan.keys,
+      inputs,
+      keys: this.#totals.keys,
       databases: [...now.keys()],
       now: clock.now(),
     });
@@ -318,24 +357,23 @@ class ImportRun {
   }
 
   #result(isStaged: boolean): JsonObject {
-    const plan = this.#plan;
-    const { restored, skipped, expired } = this.#counts;
+    const { bytes, keys, isVerified, functions, databases } = this.#totals;
+    const [first] = this.#parts;
+    const moduleData = [...new Set(this.#parts.flatMap(({ plan }) => plan.moduleAux))];
     return {
       policy: this.#options.policy,
       isStaged,
-      isVerified: plan.isVerified,
-      rdbVersion: plan.version,
-      server: `${plan.family} ${plan.serverVersion ?? ''}`.trim(),
-      bytes: plan.bytes,
-      keys: plan.keys,
-      databases: Object.fromEntries(plan.databases.map(([db, keys]) => [String(db), keys])),
-      restored,
-      skipped,
-      expired,
+      isVerified,
+      rdbVersion: first?.plan.version ?? 0,
+      server: `${first?.plan.family ?? ''} ${first?.plan.serverVersion ?? ''}`.trim(),
+      bytes,
+      keys,
+      databases: Object.fromEntries([...databases].map(([db, count]) => [String(db), count])),
+      ...this.#counts,
       deleted: this.#deleted,
-      functions: plan.functions,
+      functions,
       ...(this.#keptFunctions > 0 ? { functionsKept: this.#keptFunctions } : {}),
-      ...(plan.moduleAux.length > 0 ? { moduleDataLeftOut: [...plan.moduleAux] } : {}),
+      ...(moduleData.length > 0 ? { moduleDataLeftOut: moduleData } : {}),
     };
   }
 }

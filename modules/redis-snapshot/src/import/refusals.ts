@@ -1,16 +1,11 @@
 import { SuiteError } from '@iotedge-redis/common';
 import { LAST_SHARED_VERSION, MODULE_TYPE, isTypeKnownTo, typeName } from '../rdb/layouts.ts';
-import type { ImportPlan } from './import-plan.ts';
+import { FUNCTIONS_VERSION } from './functions.ts';
+import type { ImportPlan, Totals } from './import-plan.ts';
 import type { Target } from './target.ts';
 
-/** The library and its version that libraries of functions came with. */
-const FUNCTIONS_VERSION = 10;
-
-/**
- * Throws when it is known beforehand that the target cannot take the file, so that nothing is half imported. `isBeside` says that
- * what the target holds stays there meanwhile, so that both have to find room.
- */
-export function refuseBeforehand(plan: ImportPlan, target: Target, isBeside: boolean): void {
+/** Throws when it is known beforehand that the target cannot take the file, so that nothing is half imported. */
+export function refuseBeforehand(plan: ImportPlan, target: Target): void {
   const refuse = (problem: string): never => {
     throw new SuiteError('DATA_INVALID', `checking the RDB against the target: ${problem}`);
   };
@@ -45,13 +40,13 @@ export function refuseBeforehand(plan: ImportPlan, target: Target, isBeside: boo
     const has = target.isCluster ? 'a cluster has database 0 only' : `Redis has ${target.databases}`;
     refuse(`it holds keys of database ${highest}, and ${has}`);
   }
-  refuseForMemory(plan, target, isBeside);
 }
 
-function refuseForMemory(plan: ImportPlan, target: Target, isBeside: boolean): void {
+/** The same for room. `isBeside` says that what the target holds stays there meanwhile, so that both have to fit. */
+export function refuseForMemory(totals: Totals, target: Target, isBeside: boolean): void {
   // In a cluster each node has its own room and its own part of the keys: there the nodes themselves decide.
   if (target.maxMemory === 0 || target.isCluster) return;
-  const needed = plan.usedMemory ?? plan.bytes;
+  const needed = totals.memory;
   const free = target.maxMemory - (isBeside ? target.usedMemory : 0);
   if (needed <= free) return;
   throw new SuiteError(

@@ -154,7 +154,7 @@ class RestorePhase {
   }
 
   #report(offset: number): void {
-    const { phase, plan } = this.#options;
-    this.#options.progress({ phase, bytes: offset, of: plan.bytes, keys: plan.keys, ...this.#counts });
+    const { phase, plan, from } = this.#options;
+    this.#options.progress({ phase, file: from.part + 1, bytes: offset, of: plan.bytes, ...this.#counts });
   }
 }

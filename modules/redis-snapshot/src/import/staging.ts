@@ -1,7 +1,6 @@
 import { SuiteError, replyWord } from '@iotedge-redis/common';
 import type { RedisConnection } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
-import type { ImportPlan } from './import-plan.ts';
 import { inDatabase, scanKeys } from './key-scan.ts';
 import type { KeyScanOptions } from './key-scan.ts';
 import { isModuleKey } from './own-keys.ts';
@@ -15,11 +14,11 @@ export type Spares = readonly (readonly [db: number, spare: number])[];
  */
 export async function findSpares(
   connection: RedisConnection,
-  plan: ImportPlan,
+  databases: Iterable<number>,
   target: Target,
   homeDb: number,
 ): Promise<Spares | undefined> {
-  const wanted = plan.databases.map(([db]) => db);
+  const wanted = [...databases];
   if (target.isCluster || wanted.length === 0) return undefined;
   const free: number[] = [];
   for (let db = target.databases - 1; db >= 0 && free.length < wanted.length; db -= 1) {
