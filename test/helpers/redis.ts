@@ -17,6 +17,8 @@ export interface RedisOptions {
   readonly port?: number;
   /** A server that has WAITAOF (Redis 7.2, Valkey) where one can be had, else what is found. */
   readonly isNew?: boolean;
+  /** The server program to start, instead of the one that is found. */
+  readonly program?: Pick<FoundProgram, 'command' | 'args' | 'env'>;
   /** Working folder (RDB and AOF files); a private one that goes with the server by default. */
   readonly dir?: string;
 }
@@ -39,7 +41,7 @@ export interface TestRedis {
  * with the test. A server named by EDGE_REDIS_ADDRESS is not used: tests kill, fill and reconfigure theirs.
  */
 export async function startRedis(t: TestContext | undefined, options: RedisOptions = {}): Promise<TestRedis> {
-  const found = options.isNew === true ? await findNew() : await findProgram('redis');
+  const found = options.program ?? (options.isNew === true ? await findNew() : await findProgram('redis'));
   const port = options.port ?? (await freePort());
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'redis-')));
   let child: ChildProcess | undefined;
