@@ -57,6 +57,7 @@ export class Agent implements AgentControl {
     const { hub, log } = this.#options;
     for (const name of await this.#records.reap())
       log('warn', `${name}: ended the process of an earlier run`);
+    this.#launcher.clearMemory();
     hub.methods.handle('$edgeAgent', (name, payload) => answerAgentMethod(this.#methodHost(), name, payload));
     this.#stopListening = hub.twins.onDesired((moduleId) => {
       if (moduleId !== '$edgeAgent' && moduleId !== '$edgeHub') return;

@@ -17,6 +17,8 @@ import type {
   MethodReply,
   ModuleContext,
 } from '@iotedge-redis/common';
+import { watchArrivals } from './arrival.ts';
+import type { Arrived } from './arrival.ts';
 import { parseCopyRequest, parseExportRequest, parseImportRequest, parseRunId } from './requests.ts';
 import type { RunRequest } from './requests.ts';
 import type { Kind, Run, Trigger } from './run.ts';
@@ -58,6 +60,7 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
   readonly #reportedAt = new Map<Kind, number>();
   #settings: SnapshotSettings;
   #opening: Promise<void> = Promise.resolve();
+  #arrivals: Promise<void> = Promise.resolve();
   #notOpen: string | undefined = 'the runs of an earlier start are not read yet';
 
   constructor(settings: SnapshotSettings, context: Context, options: OperationsOptions = {}) {
@@ -128,6 +131,7 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
       });
       this.#notOpen = undefined;
       this.#schedule.start();
+      if (this.#settings.importOnArrival !== 'off') this.#arrivals = this.#watchArrivals();
       this.#healthChanged();
     } catch {
       // Stopped before it could be read.
@@ -138,6 +142,7 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
     this.#stopping.abort();
     this.#schedule.stop();
     await this.#opening;
+    await this.#arrivals;
     await this.#runs.stop();
     await this.#connection.close(signal);
   }
@@ -193,6 +198,31 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
     await this.#runs.stop();
     await this.#connection.close(signal);
     return { isDone: run.state === 'done', result: describeRun(run, this.#clock.now()) };
+  }
+
+  #watchArrivals(): Promise<void> {
+    return watchArrivals({
+      container: this.#workers.container,
+      prefix: () => this.#settings.snapshotPrefix,
+      everySeconds: () => this.#settings.arrivalPollSeconds,
+      onArrived: (arrived) => this.#arrived(arrived),
+      clock: this.#clock,
+      log: this.#log,
+      signal: this.#stopping.signal,
+    });
+  }
+
+  /** Imports it unless it was exported here, or an import of it was begun already. */
+  #arrived({ snapshot, etag }: Arrived): boolean {
+    const { importOnArrival: policy } = this.#settings;
+    const isKnown = this.#runs.all.some(
+      ({ id, kind, input }) =>
+        (kind === 'export' && id === snapshot) ||
+        (kind === 'import' && input['snapshot'] === snapshot && input['etag'] === etag),
+    );
+    if (isKnown || policy === 'off') return true;
+    const { status } = this.#begin('import', { input: { snapshot, etag, policy } }, 'arrival');
+    return status === 202;
   }
 
   #scheduled(): void {

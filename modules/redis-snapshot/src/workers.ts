@@ -21,6 +21,8 @@ export interface WorkersOptions {
 }
 
 export interface Workers {
+  /** Where snapshots are exported to and imported from. */
+  readonly container: BlobContainer;
   readonly workers: Readonly<Record<Kind, Worker>>;
   /** Answers `ListSnapshots`. */
   list(payload: JsonValue, signal: AbortSignal): Promise<MethodReply>;
@@ -52,6 +54,7 @@ export function createWorkers(options: WorkersOptions): Workers {
         });
   const prefix = (): string => settings().snapshotPrefix;
   return {
+    container,
     workers: {
       export: createExportWorker({ ...options, container }),
       copy: createCopyWorker({ source: container, target, prefix, clock }),

@@ -7,7 +7,7 @@ import type {
   MethodHandler,
   ModuleContext,
 } from '@iotedge-redis/common';
-import { RedisConnection, redisTarget, systemClock } from '@iotedge-redis/common';
+import { optionalBucket, RedisConnection, redisTarget, systemClock } from '@iotedge-redis/common';
 import type { Shared } from './bridge-metrics.ts';
 import type { BridgeView } from './bridge-view.ts';
 import { bridgeMethods } from './bridge-methods.ts';
@@ -24,7 +24,6 @@ import type { BridgeSettings } from './settings.ts';
 import { databasesOf, instanceSuffix } from './settings.ts';
 import type { Sink } from './sink.ts';
 import { createSink } from './sinks.ts';
-import { optionalBucket } from './token-bucket.ts';
 
 const MODULE = 'stream-to-mqtt';
 

@@ -1,10 +1,10 @@
+import type { TokenBucket } from '@iotedge-redis/common';
 import type { Filter, Pairs } from './filter.ts';
 import { fieldOf } from './filter.ts';
 import type { Lane } from './lane.ts';
 import type { EntryFacts, PayloadResult } from './payload.ts';
 import type { Entry } from './redis-replies.ts';
 import type { Message, Refusal } from './sink.ts';
-import type { TokenBucket } from './token-bucket.ts';
 import { labelOf } from './topic.ts';
 import type { FieldLookup, TopicResult } from './topic.ts';
 

@@ -1,5 +1,5 @@
 import type { Clock, Log, RedisConnection, RedisTarget } from '@iotedge-redis/common';
-import { errorText, sleep } from '@iotedge-redis/common';
+import { errorText, optionalBucket, sleep } from '@iotedge-redis/common';
 import { Acknowledger } from './acknowledger.ts';
 import type { StreamCounters } from './bridged-stream.ts';
 import { BridgedStream } from './bridged-stream.ts';
@@ -15,7 +15,6 @@ import { shapingFor } from './shaping.ts';
 import { streamChooser } from './stream-choice.ts';
 import { StreamSource } from './stream-source.ts';
 import { nameOf } from './text-of.ts';
-import { optionalBucket } from './token-bucket.ts';
 import { isAborted } from './is-aborted.ts';
 
 export interface DatabaseOptions {

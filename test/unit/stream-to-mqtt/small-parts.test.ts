@@ -9,7 +9,7 @@ import { hex, outcomeOf } from '../../../modules/stream-to-mqtt/src/mqtt-outcome
 import { propertiesFor, packetSize } from '../../../modules/stream-to-mqtt/src/mqtt-properties.ts';
 import { readClaimed, readStreams } from '../../../modules/stream-to-mqtt/src/redis-replies.ts';
 import { streamChooser } from '../../../modules/stream-to-mqtt/src/stream-choice.ts';
-import { TokenBucket } from '../../../modules/stream-to-mqtt/src/token-bucket.ts';
+import { TokenBucket } from '../../../modules/common/src/token-bucket.ts';
 
 const bytes = (...parts: string[]): Buffer[] => parts.map((part) => Buffer.from(part));
 

@@ -1,0 +1,92 @@
+/** A JSON object as it was parsed. */
+export type JsonFields = Readonly<Record<string, unknown>>;
+
+const SAFE_DIGITS = 15;
+/** Texts that may hold a number of more digits than a double has. */
+const LONG_NUMBER = /[0-9.eE+-]{17}|9[0-9]{15}/;
+
+/**
+ * The fields of a JSON object, or undefined when the text is none. Numbers that JavaScript would round keep their digits: they
+ * come as `RawNumber`.
+ */
+export function parseFields(text: string): JsonFields | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+    // Looking at the text costs little; reading every number with its source costs several times the parsing.
+    if (LONG_NUMBER.test(text)) value = JSON.parse(text, keepDigits);
+  } catch {
+    return undefined;
+  }
+  return isFields(value) ? value : undefined;
+}
+
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isFields(value: unknown): value is JsonFields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function keepDigits(
+  this: unknown,
+  _key: string,
+  value: unknown,
+  context?: { readonly source?: string },
+): unknown {
+  const source = context?.source;
+  if (typeof value !== 'number' || source === undefined || source.length <= SAFE_DIGITS) return value;
+  return String(value) === source ? value : rawNumber(source);
+}
+
+/** Text of a number that JSON.stringify writes as it is. */
+interface RawNumber {
+  readonly rawJSON: string;
+}
+
+// The type of JSON.rawJSON is not in the compiler's library yet.
+const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): RawNumber };
+
+function rawNumber(source: string): RawNumber {
+  return rawJSON(source);
+}
+
+function isRawNumber(value: object): value is RawNumber {
+  return 'rawJSON' in value && Object.getPrototypeOf(value) === null && Object.isFrozen(value);
+}
+
+/** Text of a string, number or boolean; undefined for null, objects and arrays. */
+export function scalarText(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'boolean') return value ? 'true' : 'false';
+  return typeof value === 'object' && value !== null && isRawNumber(value) ? value.rawJSON : undefined;
+}
+
+/** A field by its own name, else by a path of names. */
+export function valueAt(fields: JsonFields, name: string, path: readonly string[]): unknown {
+  if (path.length === 1 || Object.hasOwn(fields, name))
+    return Object.hasOwn(fields, name) ? fields[name] : undefined;
+  let value: unknown = fields;
+  for (const step of path) {
+    if (!isFields(value) || !Object.hasOwn(value, step)) return undefined;
+    value = value[step];
+  }
+  return value;
+}
+
+/** Calls back with the name of each leaf: `a.b` for what is nested. Arrays are leaves. */
+export function flatten(fields: JsonFields, leaf: (name: string, value: unknown) => void, prefix = ''): void {
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
+    if (isFields(value) && !isRawNumber(value) && Object.keys(value).length > 0)
+      flatten(value, leaf, `${prefix}${name}.`);
+    else leaf(prefix + name, value);
+  }
+}
