@@ -16,7 +16,7 @@ export interface ImportFileOptions extends Partial<Pick<ImportOptions, 'runId' |
   readonly onWaiting?: (waiting: Waiting | undefined) => void;
 }
 
-const quiet = createLog({ name: 'test', level: 'fatal' });
+const quiet = createLog({ level: 'fatal' });
 
 /** Imports one or several files of this machine into a Redis on loopback, over a connection of its own. */
 export async function importFile(
