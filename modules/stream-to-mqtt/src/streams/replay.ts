@@ -2,7 +2,7 @@ import type { Clock, RedisTarget } from '@iotedge-redis/common';
 import type { BridgedStream } from './bridged-stream.ts';
 import type { Database } from './database.ts';
 import { deadLetterKey, readDeadLetter } from './dead-letters.ts';
-import type { Flow } from './flow.ts';
+import type { Flow } from '../flow/flow.ts';
 
 export interface ReplayResult {
   readonly replayed: number;

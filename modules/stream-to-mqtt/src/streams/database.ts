@@ -6,17 +6,17 @@ import { BridgedStream } from './bridged-stream.ts';
 import { Burial } from './burial.ts';
 import { Claims } from './claims.ts';
 import { findStreams } from './discovery.ts';
-import type { Flow } from './flow.ts';
+import type { Flow } from '../flow/flow.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { Operations } from './operations.ts';
 import { Reader } from './reader.ts';
-import type { BridgeSettings } from './settings.ts';
-import { shapingFor } from './shaping.ts';
+import type { BridgeSettings } from '../settings.ts';
+import { shapingFor } from '../shape/shaping.ts';
 import { streamChooser } from './stream-choice.ts';
 import { StreamSource } from './stream-source.ts';
-import { nameOf } from './text-of.ts';
-import { optionalBucket } from './token-bucket.ts';
-import { isAborted } from './is-aborted.ts';
+import { nameOf } from '../shape/text-of.ts';
+import { optionalBucket } from '../flow/token-bucket.ts';
+import { isAborted } from '../flow/is-aborted.ts';
 
 export interface DatabaseOptions {
   readonly db: number;

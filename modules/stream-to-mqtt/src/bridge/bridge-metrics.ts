@@ -1,8 +1,8 @@
 import type { Metrics } from '@iotedge-redis/common';
 import type { BridgeView } from './bridge-view.ts';
 import { oldestUnacked } from './bridge-status.ts';
-import type { StreamCounters } from './bridged-stream.ts';
-import { noCounts } from './bridged-stream.ts';
+import type { StreamCounters } from '../streams/bridged-stream.ts';
+import { noCounts } from '../streams/bridged-stream.ts';
 
 const HELP: Readonly<Record<keyof StreamCounters, readonly [string, string]>> = {
   read: ['entries_read_total', 'Entries read from streams, repetitions included'],

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@iotedge-redis/common';
-import type { BridgedStream } from './bridged-stream.ts';
-import type { ReplayResult } from './replay.ts';
+import type { BridgedStream } from '../streams/bridged-stream.ts';
+import type { ReplayResult } from '../streams/replay.ts';
 
 /** What methods and metrics see of the bridge. */
 export interface BridgeView {

@@ -3,9 +3,9 @@ import { errorText, sleep } from '@iotedge-redis/common';
 import type { BridgedStream, Outgoing } from './bridged-stream.ts';
 import { bury, deadLetterKey, deadLetterName } from './dead-letters.ts';
 import type { Operations } from './operations.ts';
-import type { Refusal } from './sink.ts';
+import type { Refusal } from '../sink/sink.ts';
 import type { StreamSource } from './stream-source.ts';
-import { isAborted } from './is-aborted.ts';
+import { isAborted } from '../flow/is-aborted.ts';
 
 const RETRY_MS = 1000;
 

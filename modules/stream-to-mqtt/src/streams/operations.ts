@@ -1,6 +1,6 @@
 import type { Clock } from '@iotedge-redis/common';
 import { errorText, RedisCallError, sleep, SuiteError } from '@iotedge-redis/common';
-import { TokenBucket } from './token-bucket.ts';
+import { TokenBucket } from '../flow/token-bucket.ts';
 
 export interface OperationOptions {
   /** Operations per second; 0 is no limit. */

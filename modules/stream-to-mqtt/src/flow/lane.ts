@@ -1,4 +1,4 @@
-import { compareIds } from './entry-id.ts';
+import { compareIds } from '../streams/entry-id.ts';
 
 /** What the outbox needs to know of an entry that waits for its acknowledgement. */
 export interface Held {

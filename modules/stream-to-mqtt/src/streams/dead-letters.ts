@@ -2,7 +2,7 @@ import type { RedisTarget } from '@iotedge-redis/common';
 import { SuiteError } from '@iotedge-redis/common';
 import type { BridgedStream, Outgoing } from './bridged-stream.ts';
 import type { Entry } from './redis-replies.ts';
-import type { Refusal } from './sink.ts';
+import type { Refusal } from '../sink/sink.ts';
 import type { StreamSource } from './stream-source.ts';
 
 /** Fields that stand before those of the original entry, always these, in this order. */

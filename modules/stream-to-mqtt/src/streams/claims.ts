@@ -1,10 +1,10 @@
 import type { Clock, Log } from '@iotedge-redis/common';
 import { errorText, sleep } from '@iotedge-redis/common';
 import type { BridgedStream } from './bridged-stream.ts';
-import type { Flow } from './flow.ts';
+import type { Flow } from '../flow/flow.ts';
 import type { Operations } from './operations.ts';
 import type { StreamSource } from './stream-source.ts';
-import { isAborted } from './is-aborted.ts';
+import { isAborted } from '../flow/is-aborted.ts';
 
 export interface ClaimOptions {
   readonly source: StreamSource;

@@ -1,13 +1,13 @@
 import type { Clock, ModuleContext } from '@iotedge-redis/common';
-import type { Outgoing } from './bridged-stream.ts';
+import type { Outgoing } from '../streams/bridged-stream.ts';
 import { EdgehubSink } from './edgehub-sink.ts';
-import type { Slot } from './lane.ts';
-import { MqttSink } from './mqtt-sink.ts';
-import type { Qos } from './mqtt-session.ts';
-import type { BridgeSettings } from './settings.ts';
-import { brokerAddresses } from './settings.ts';
+import type { Slot } from '../flow/lane.ts';
+import { MqttSink } from '../mqtt/mqtt-sink.ts';
+import type { Qos } from '../mqtt/mqtt-session.ts';
+import type { BridgeSettings } from '../settings.ts';
+import { brokerAddresses } from '../settings.ts';
 import type { Sink } from './sink.ts';
-import { topicFor } from './topic.ts';
+import { topicFor } from '../shape/topic.ts';
 
 /** Makes the sink that the settings ask for. */
 export function createSink(

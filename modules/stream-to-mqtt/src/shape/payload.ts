@@ -1,4 +1,4 @@
-import { idTimestamp } from './entry-id.ts';
+import { idTimestamp } from '../streams/entry-id.ts';
 import { fieldOf } from './filter.ts';
 import type { Pairs } from './filter.ts';
 import { textOf } from './text-of.ts';

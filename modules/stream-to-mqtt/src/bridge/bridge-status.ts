@@ -1,5 +1,5 @@
 import type { JsonObject } from '@iotedge-redis/common';
-import type { BridgedStream, StreamCounters } from './bridged-stream.ts';
+import type { BridgedStream, StreamCounters } from '../streams/bridged-stream.ts';
 
 /** Rates over the time since the last look, at least a second apart. */
 export class Rates {

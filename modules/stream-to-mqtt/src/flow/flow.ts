@@ -1,10 +1,10 @@
 import type { Clock, Log } from '@iotedge-redis/common';
-import type { BridgedStream, Outgoing } from './bridged-stream.ts';
+import type { BridgedStream, Outgoing } from '../streams/bridged-stream.ts';
 import type { Lane, Slot } from './lane.ts';
 import { Latch } from './latch.ts';
 import { Outbox } from './outbox.ts';
-import type { Entry } from './redis-replies.ts';
-import type { Refusal, Sink } from './sink.ts';
+import type { Entry } from '../streams/redis-replies.ts';
+import type { Refusal, Sink } from '../sink/sink.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
 export interface FlowOptions {

@@ -1,5 +1,5 @@
-import type { Message } from './sink.ts';
-import { idTime } from './entry-id.ts';
+import type { Message } from '../sink/sink.ts';
+import { idTime } from '../streams/entry-id.ts';
 import { varintSize } from './varint.ts';
 
 /** The PUBLISH properties of MQTT 5 that the bridge sets. */

@@ -1,6 +1,6 @@
 import { choice, custom, FieldProblem, flag, integer, list, text } from '@iotedge-redis/common';
-import { parseBroker } from './mqtt-address.ts';
-import { filterProblem, templateProblem } from './topic.ts';
+import { parseBroker } from '../mqtt/mqtt-address.ts';
+import { filterProblem, templateProblem } from '../shape/topic.ts';
 
 function topicText(given: string): string {
   const problem = filterProblem(given);

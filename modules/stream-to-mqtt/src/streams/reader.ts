@@ -2,12 +2,12 @@ import type { Clock, Log } from '@iotedge-redis/common';
 import { errorText, exponential, sleep } from '@iotedge-redis/common';
 import type { Acknowledger } from './acknowledger.ts';
 import type { BridgedStream } from './bridged-stream.ts';
-import type { Flow } from './flow.ts';
+import type { Flow } from '../flow/flow.ts';
 import type { Operations } from './operations.ts';
 import type { Entry, StreamEntries } from './redis-replies.ts';
 import type { StreamSource } from './stream-source.ts';
 import { replyOf } from './stream-source.ts';
-import { isAborted } from './is-aborted.ts';
+import { isAborted } from '../flow/is-aborted.ts';
 
 export interface ReaderOptions {
   readonly source: StreamSource;

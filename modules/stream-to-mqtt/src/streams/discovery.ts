@@ -3,7 +3,7 @@ import { SuiteError } from '@iotedge-redis/common';
 import type { Operations } from './operations.ts';
 import { bytesOf, listOf, textFrom } from './redis-replies.ts';
 import type { StreamSource } from './stream-source.ts';
-import { nameOf } from './text-of.ts';
+import { nameOf } from '../shape/text-of.ts';
 
 /** Keys looked at in one call: Redis serves nobody else meanwhile. */
 const SCAN_COUNT = 1000;

@@ -1,7 +1,7 @@
 import { propertiesFor } from './mqtt-properties.ts';
 import type { PropertyRules, PublishProperties } from './mqtt-properties.ts';
 import type { PublishParts } from './publish-packet.ts';
-import type { Message } from './sink.ts';
+import type { Message } from '../sink/sink.ts';
 
 const MAX_CACHED = 2000;
 const MAX_TEXT = 0xffff;

@@ -9,8 +9,8 @@ import { packetSize, propertiesFor } from './mqtt-properties.ts';
 import type { PropertyRules } from './mqtt-properties.ts';
 import { openSession, publishStatus } from './mqtt-session.ts';
 import type { Session, SessionOptions } from './mqtt-session.ts';
-import type { Message, Refusal, Sink, SinkEvents, SinkStatus } from './sink.ts';
-import { isAborted } from './is-aborted.ts';
+import type { Message, Refusal, Sink, SinkEvents, SinkStatus } from '../sink/sink.ts';
+import { isAborted } from '../flow/is-aborted.ts';
 
 export interface MqttSinkOptions extends SessionOptions {
   /** Tried in turn. */

@@ -1,8 +1,8 @@
 import { choice, custom, FieldProblem, flag, integer, list, text } from '@iotedge-redis/common';
 import type { JsonValue } from '@iotedge-redis/common';
-import type { FilterRule } from './filter.ts';
-import { EXTRAS } from './payload.ts';
-import type { Extra } from './payload.ts';
+import type { FilterRule } from '../shape/filter.ts';
+import { EXTRAS } from '../shape/payload.ts';
+import type { Extra } from '../shape/payload.ts';
 
 function isTexts(value: JsonValue | undefined): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string');

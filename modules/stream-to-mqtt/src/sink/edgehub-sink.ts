@@ -1,7 +1,7 @@
 import type { Clock, Edge, Log } from '@iotedge-redis/common';
 import { errorText, SuiteError, systemClock } from '@iotedge-redis/common';
 import type { Message, Refusal, Sink, SinkEvents, SinkStatus } from './sink.ts';
-import { textOf } from './text-of.ts';
+import { textOf } from '../shape/text-of.ts';
 
 export interface EdgehubSinkOptions {
   readonly edge: Pick<Edge, 'send' | 'status'>;

@@ -1,9 +1,9 @@
-import type { Shaping } from './bridged-stream.ts';
+import type { Shaping } from '../streams/bridged-stream.ts';
 import type { FilterRule } from './filter.ts';
 import { createFilter } from './filter.ts';
 import { globMatcher } from '@iotedge-redis/common';
 import { createPayloads } from './payload.ts';
-import type { BridgeSettings } from './settings.ts';
+import type { BridgeSettings } from '../settings.ts';
 import { dependsOnFields, topicFor } from './topic.ts';
 
 /** Prepares what the entries of one stream become. */

@@ -1,12 +1,12 @@
-import type { Filter, Pairs } from './filter.ts';
-import { fieldOf } from './filter.ts';
-import type { Lane } from './lane.ts';
-import type { EntryFacts, PayloadResult } from './payload.ts';
+import type { Filter, Pairs } from '../shape/filter.ts';
+import { fieldOf } from '../shape/filter.ts';
+import type { Lane } from '../flow/lane.ts';
+import type { EntryFacts, PayloadResult } from '../shape/payload.ts';
 import type { Entry } from './redis-replies.ts';
-import type { Message, Refusal } from './sink.ts';
-import type { TokenBucket } from './token-bucket.ts';
-import { labelOf } from './topic.ts';
-import type { FieldLookup, TopicResult } from './topic.ts';
+import type { Message, Refusal } from '../sink/sink.ts';
+import type { TokenBucket } from '../flow/token-bucket.ts';
+import { labelOf } from '../shape/topic.ts';
+import type { FieldLookup, TopicResult } from '../shape/topic.ts';
 
 /**
  * `absent`: no such stream; `group`: its consumer group is to be made sure of; `takeover`: what other consumers hold is taken

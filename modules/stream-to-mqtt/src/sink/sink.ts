@@ -1,4 +1,4 @@
-import type { Held } from './lane.ts';
+import type { Held } from '../flow/lane.ts';
 
 /** A message on its way out, with the position it came from. */
 export interface Message extends Held {
