@@ -3,11 +3,13 @@ import { errorText, sleep } from '@iotedge-redis/common';
 import type { BridgedStream } from './bridged-stream.ts';
 import type { Flow } from '../flow/flow.ts';
 import type { Operations } from './operations.ts';
+import type { GroupReads } from './group-reads.ts';
 import type { StreamSource } from './stream-source.ts';
 import { isAborted } from '../flow/is-aborted.ts';
 
 export interface ClaimOptions {
   readonly source: StreamSource;
+  readonly reads: GroupReads;
   readonly streams: () => readonly BridgedStream[];
   readonly flow: Flow;
   readonly operations: Operations;
@@ -75,8 +77,10 @@ export class Claims {
   }
 
   async #sweep(signal: AbortSignal): Promise<void> {
-    const { streams, operations, flow } = this.#options;
-    const drained = streams().filter(({ phase }) => phase === 'new');
+    const { streams, operations, flow, reads } = this.#options;
+    // Where reading claims, only what was removed from its stream while it was pending is left over, since no read answers it.
+    const mayHold = ({ figures }: BridgedStream): boolean => !reads.claims || figures?.pending !== 0;
+    const drained = streams().filter((stream) => stream.phase === 'new' && mayHold(stream));
     if (flow.room() > 0) await operations.each(signal, drained, (stream) => this.#claim(stream, signal));
   }
 

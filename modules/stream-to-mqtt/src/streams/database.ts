@@ -7,6 +7,7 @@ import { Burial } from './burial.ts';
 import { Claims } from './claims.ts';
 import { findStreams } from './discovery.ts';
 import type { Flow } from '../flow/flow.ts';
+import { GroupReads } from './group-reads.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { Operations } from './operations.ts';
 import { Reader } from './reader.ts';
@@ -48,6 +49,7 @@ export class Database {
   readonly acknowledger: Acknowledger;
   readonly burial: Burial;
   readonly housekeeping: Housekeeping;
+  readonly #reads: GroupReads;
   readonly #options: DatabaseOptions;
   readonly #streams = new Map<string, BridgedStream>();
   readonly #stopping = new AbortController();
@@ -55,16 +57,24 @@ export class Database {
   #loops: Promise<unknown> | undefined;
 
   constructor(options: DatabaseOptions) {
-    const { settings, operations, clock, log, flow } = options;
+    const { settings, operations, clock, log, flow, commands, consumer } = options;
+    const { group } = settings;
     this.#options = options;
     this.db = options.db;
     this.source = new StreamSource({
       db: options.db,
+      commands,
+      group,
+      consumer,
+      removes: settings.trim === 'acknowledged',
+    });
+    this.#reads = new GroupReads({
       mode: options.target.mode,
-      commands: options.commands,
+      commands,
       blockMs: settings.readTimeoutMs,
-      group: settings.group,
-      consumer: options.consumer,
+      group,
+      consumer,
+      claimIdleMs: settings.claimIdleMs,
     });
     const { source } = this;
     this.acknowledger = new Acknowledger({
@@ -114,8 +124,8 @@ export class Database {
   }
 
   /** Connects; the loops begin with `run`. */
-  open(signal: AbortSignal): Promise<void> {
-    return this.source.open(signal);
+  async open(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.source.commands.connect(signal), this.#reads.open(signal)]);
   }
 
   run(): void {
@@ -126,6 +136,7 @@ export class Database {
     const wantsDeliveries = settings.payloadExtras.includes('deliveryCount');
     const reader = new Reader({
       source,
+      reads: this.#reads,
       streams,
       flow,
       acknowledger,
@@ -140,6 +151,7 @@ export class Database {
     });
     const claims = new Claims({
       source,
+      reads: this.#reads,
       streams,
       flow,
       operations,
@@ -177,7 +189,7 @@ export class Database {
     await this.acknowledger.drain();
     this.acknowledger.stop();
     await this.burial.stop();
-    await this.source.close(signal);
+    await Promise.all([this.#reads.close(), this.source.commands.close(signal)]);
     await this.#loops;
   }
 

@@ -5,12 +5,14 @@ import type { BridgedStream } from './bridged-stream.ts';
 import type { Flow } from '../flow/flow.ts';
 import type { Operations } from './operations.ts';
 import type { Entry, StreamEntries } from './redis-replies.ts';
+import type { GroupReads } from './group-reads.ts';
 import type { StreamSource } from './stream-source.ts';
 import { replyOf } from './stream-source.ts';
 import { isAborted } from '../flow/is-aborted.ts';
 
 export interface ReaderOptions {
   readonly source: StreamSource;
+  readonly reads: GroupReads;
   readonly streams: () => readonly BridgedStream[];
   readonly flow: Flow;
   readonly acknowledger: Acknowledger;
@@ -138,11 +140,11 @@ export class Reader {
   }
 
   async #readOwn(own: readonly BridgedStream[], room: number, signal: AbortSignal): Promise<void> {
-    const { source, operations, flow, batchSize, wantsDeliveries } = this.#options;
+    const { source, reads, operations, flow, batchSize, wantsDeliveries } = this.#options;
     const chunk = own.slice(0, room);
     const count = Math.max(1, Math.min(batchSize, Math.floor(room / chunk.length)));
     await operations.admit(signal);
-    const replies = await source.readOwn(chunk, count);
+    const replies = await reads.readOwn(chunk, count);
     const byKey = index(replies);
     for (const stream of chunk) {
       const entries = byKey.get(stream.key.toString('latin1')) ?? [];
@@ -171,7 +173,7 @@ export class Reader {
   }
 
   async #readNew(all: readonly BridgedStream[], room: number, signal: AbortSignal): Promise<void> {
-    const { source, operations, flow, batchSize, blockMs, clock } = this.#options;
+    const { reads, operations, flow, batchSize, blockMs, clock } = this.#options;
     const eligible = all.filter((stream) => stream.phase === 'new' && mayTake(stream));
     if (eligible.length === 0) {
       await flow.latch.wait(Math.min(blockMs, 100), signal, clock);
@@ -181,7 +183,7 @@ export class Reader {
     // Redis counts per stream.
     const count = Math.max(1, Math.min(batchSize, Math.floor(room / chunk.length), ...chunk.map(allowed)));
     await operations.admit(signal);
-    const replies = await source.readNew(
+    const replies = await reads.readNew(
       chunk.map(({ key }) => key),
       count,
       blocks ? blockMs : undefined,
@@ -191,7 +193,7 @@ export class Reader {
     for (const stream of chunk) {
       const entries = byKey.get(stream.key.toString('latin1'));
       stream.isHot = entries !== undefined && entries.length >= count;
-      if (entries !== undefined) flow.accept(stream, entries, false);
+      if (entries !== undefined) flow.accept(stream, unheld(stream, entries), false);
     }
   }
 
@@ -218,6 +220,14 @@ export class Reader {
     this.#rotation = (start + chunk.length) % eligible.length;
     return { chunk, blocks: false };
   }
+}
+
+/** Entries that are claimed in reading may be in hand here: they were then not refreshed in time. */
+function unheld(stream: BridgedStream, entries: readonly Entry[]): readonly Entry[] {
+  // What was claimed stands before what is new.
+  if ((entries[0]?.deliveries ?? 0) === 0) return entries;
+  const known = stream.inHand();
+  return entries.filter(({ id }) => !known.has(id));
 }
 
 function mayTake(stream: BridgedStream): boolean {

@@ -1,15 +1,7 @@
-import type { RedisClient, RedisConnection, RedisTarget } from '@iotedge-redis/common';
-import { RedisCallError, sleep, SuiteError } from '@iotedge-redis/common';
-import type { Claimed, Entry, StreamEntries } from './redis-replies.ts';
-import {
-  listOf,
-  numberFrom,
-  readClaimed,
-  readEntries,
-  readFields,
-  readStreams,
-  textFrom,
-} from './redis-replies.ts';
+import type { RedisConnection } from '@iotedge-redis/common';
+import { hasVersion, RedisCallError, SuiteError } from '@iotedge-redis/common';
+import type { Claimed, Entry } from './redis-replies.ts';
+import { listOf, numberFrom, readClaimed, readEntries, readFields, textFrom } from './redis-replies.ts';
 
 export interface GroupInfo {
   readonly name: string;
@@ -19,77 +11,37 @@ export interface GroupInfo {
   readonly lag: number | null | undefined;
 }
 
-const CLUSTER_POLL_MS = 100;
-
 type Argument = string | number | Buffer;
 
-/** The commands on streams of one database, each with its answer read. Blocking reads have a connection of their own. */
+/** The commands on streams of one database, each with its answer read; those that read for the consumer are in GroupReads. */
 export class StreamSource {
   readonly db: number;
   readonly commands: RedisConnection;
-  readonly #reader: RedisConnection;
-  readonly #group: string;
-  readonly #consumer: string;
-  readonly #mode: RedisTarget['mode'];
+  readonly group: string;
+  readonly consumer: string;
+  readonly #removes: boolean;
+  /** XACKDEL was refused: an ACL may have been written for an older server. */
+  #isXackdelRefused = false;
 
   constructor(options: {
     readonly db: number;
-    readonly mode: RedisTarget['mode'];
     readonly commands: RedisConnection;
-    readonly blockMs: number;
     readonly group: string;
     readonly consumer: string;
+    /** What every group has acknowledged is not wanted any more. */
+    readonly removes: boolean;
   }) {
     this.db = options.db;
     this.commands = options.commands;
-    this.#reader = options.commands.duplicateForBlocking(options.blockMs);
-    this.#group = options.group;
-    this.#consumer = options.consumer;
-    this.#mode = options.mode;
-  }
-
-  async open(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.commands.connect(signal), this.#reader.connect(signal)]);
-  }
-
-  async close(signal: AbortSignal): Promise<void> {
-    // A read that blocks is not waited for: what it would have brought stays pending and is read at the next start.
-    await Promise.all([this.#reader.close(AbortSignal.abort()), this.commands.close(signal)]);
-  }
-
-  /** Entries nobody has seen; `blockMs` waits for the first one. */
-  async readNew(keys: readonly Buffer[], count: number, blockMs?: number): Promise<readonly StreamEntries[]> {
-    if (this.#isCluster)
-      return this.#readEach(
-        keys,
-        (key) => this.#readGroup([...this.#head(count), 'STREAMS', key, '>']),
-        blockMs,
-      );
-    const block = blockMs === undefined ? [] : ['BLOCK', blockMs];
-    return readStreams(
-      await this.#readGroup([...this.#head(count), ...block, 'STREAMS', ...keys, ...keys.map(() => '>')]),
-    );
-  }
-
-  /** What this consumer holds after each cursor. */
-  async readOwn(
-    streams: readonly { readonly key: Buffer; readonly cursor: string }[],
-    count: number,
-  ): Promise<readonly StreamEntries[]> {
-    if (this.#isCluster) {
-      return this.#readEach(streams, ({ key, cursor }) =>
-        this.#readGroup([...this.#head(count), 'STREAMS', key, cursor]),
-      );
-    }
-    const keys = streams.map(({ key }) => key);
-    const cursors = streams.map(({ cursor }) => cursor);
-    return readStreams(await this.#readGroup([...this.#head(count), 'STREAMS', ...keys, ...cursors]));
+    this.group = options.group;
+    this.consumer = options.consumer;
+    this.#removes = options.removes;
   }
 
   /** `absent` when there is no such stream, else whether the group had to be made. */
   async ensureGroup(key: Buffer, start: string): Promise<'created' | 'there' | 'absent'> {
     try {
-      await this.#run('creating the consumer group', 'XGROUP', 'CREATE', key, this.#group, start);
+      await this.#run('creating the consumer group', 'XGROUP', 'CREATE', key, this.group, start);
       return 'created';
     } catch (error) {
       const word = replyOf(error);
@@ -106,8 +58,8 @@ export class StreamSource {
         'claiming abandoned entries',
         'XAUTOCLAIM',
         key,
-        this.#group,
-        this.#consumer,
+        this.group,
+        this.consumer,
         minIdleMs,
         cursor,
         'COUNT',
@@ -123,8 +75,8 @@ export class StreamSource {
         'taking over pending entries',
         'XAUTOCLAIM',
         key,
-        this.#group,
-        this.#consumer,
+        this.group,
+        this.consumer,
         0,
         cursor,
         'COUNT',
@@ -136,20 +88,28 @@ export class StreamSource {
 
   /** Tells the group that these are being worked on. Delivery counts stay as they are. */
   async refresh(key: Buffer, ids: readonly string[]): Promise<void> {
-    await this.#run(
-      'refreshing held entries',
-      'XCLAIM',
-      key,
-      this.#group,
-      this.#consumer,
-      0,
-      ...ids,
-      'JUSTID',
-    );
+    await this.#run('refreshing held entries', 'XCLAIM', key, this.group, this.consumer, 0, ...ids, 'JUSTID');
   }
 
+  /** Where the server can, an entry that no other group needs goes with its last acknowledgement; the others wait for trimming. */
   async acknowledge(key: Buffer, ids: readonly string[]): Promise<void> {
-    await this.#run('acknowledging entries', 'XACK', key, this.#group, ...ids);
+    const doing = 'acknowledging entries';
+    if (!this.#hasXackdel) {
+      await this.#run(doing, 'XACK', key, this.group, ...ids);
+      return;
+    }
+    try {
+      await this.#run(doing, 'XACKDEL', key, this.group, 'ACKED', 'IDS', ids.length, ...ids);
+    } catch (error) {
+      const word = replyOf(error);
+      this.#isXackdelRefused = word === 'NOPERM' || word === 'ERR';
+      throw error;
+    }
+  }
+
+  get #hasXackdel(): boolean {
+    const { facts } = this.commands;
+    return this.#removes && !this.#isXackdelRefused && facts?.product === 'redis' && hasVersion(facts, 8, 2);
   }
 
   /** How often each of these was delivered, for entries that are pending. */
@@ -161,11 +121,11 @@ export class StreamSource {
       'reading delivery counts',
       'XPENDING',
       key,
-      this.#group,
+      this.group,
       first.id,
       last.id,
       entries.length * 2,
-      this.#consumer,
+      this.consumer,
     );
     return new Map(
       listOf(reply).map((item) => {
@@ -232,42 +192,6 @@ export class StreamSource {
         return value;
       });
     });
-  }
-
-  /**
-   * In a cluster one command reaches one slot only, so each stream is read by itself and nothing blocks: an idle round is
-   * followed by a short wait instead.
-   */
-  async #readEach<T>(
-    items: readonly T[],
-    read: (item: T) => Promise<unknown>,
-    blockMs?: number,
-  ): Promise<readonly StreamEntries[]> {
-    const found = (await Promise.all(items.map(async (item) => readStreams(await read(item))))).flat();
-    if (found.length === 0 && blockMs !== undefined) await sleep(Math.min(blockMs, CLUSTER_POLL_MS));
-    return found;
-  }
-
-  get #isCluster(): boolean {
-    return this.#mode === 'cluster';
-  }
-
-  get group(): string {
-    return this.#group;
-  }
-
-  get consumer(): string {
-    return this.#consumer;
-  }
-
-  #head(count: number): Argument[] {
-    return ['GROUP', this.#group, this.#consumer, 'COUNT', count];
-  }
-
-  #readGroup(args: Argument[]): Promise<unknown> {
-    return this.#reader.run('reading streams', (client: RedisClient) =>
-      client.callBuffer('XREADGROUP', args),
-    );
   }
 
   #run(doing: string, name: string, ...args: Argument[]): Promise<unknown> {
