@@ -18,8 +18,9 @@ const connections = new Map(
 const client = await connectAsync(url, { protocolVersion: isLoop ? 4 : 5 });
 
 async function forwardBatch(stream: string, redis: Redis): Promise<number> {
-  const head = ['GROUP', 'seed', 'c', 'COUNT', BATCH, ...(isLoop ? ['BLOCK', READ_TIMEOUT_MS] : [])];
-  const reply = (await redis.call('XREADGROUP', [...head, 'STREAMS', stream, '>'])) as
+  const reply = (await (isLoop
+    ? redis.xreadgroup('GROUP', 'seed', 'c', 'COUNT', BATCH, 'BLOCK', READ_TIMEOUT_MS, 'STREAMS', stream, '>')
+    : redis.xreadgroup('GROUP', 'seed', 'c', 'COUNT', BATCH, 'STREAMS', stream, '>'))) as
     [string, [string, string[]][]][] | null;
   const entries = reply?.[0]?.[1] ?? [];
   if (entries.length === 0) return 0;
