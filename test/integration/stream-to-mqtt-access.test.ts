@@ -75,7 +75,6 @@ test('RD-22: the commands, keys and channels of the README are what the bridge n
     (length) => length === 1,
   );
   await subscriber.until(50);
-  await call('ReplayDeadLetters', { stream: 'device:a' });
   await call('BridgeStatus');
   await eventually(
     () => redis.xlen('device:a'),
@@ -98,14 +97,23 @@ test('RD-22: the commands, keys and channels of the README are what the bridge n
   await redis.del('device:a');
   await sleep(500);
   await stop();
-  const active = await startBridge(t, { ...settings, singleActive: true });
+  const active = await startBridge(t, {
+    ...settings,
+    singleActive: true,
+    mqttTopic: '{base}/{stream}',
+    redisStreams: ['device:a'],
+  });
   await redis.xadd('device:b', '*', 'n', '1');
-  await subscriber.until(251);
+  await eventually(
+    async () => JSON.stringify(await active.call('ReplayDeadLetters', { stream: 'device:a' })),
+    (reply) => reply.includes('"replayed":1'),
+  );
   await active.stop();
   // Where nothing else is to do, a heartbeat looks after the connection.
   const quiet = await startBridge(t, {
     ...settings,
-    redisStreams: ['device:c'],
+    redisDbs: [],
+    redisStreams: ['device:b'],
     autoDiscovery: false,
     housekeepingIntervalMs: 60_000,
     claimIdleMs: 60_000,
