@@ -226,7 +226,8 @@ function single(name: string, value: number, unit: string): Row {
 
 async function ask(child: ChildProcess, order: object): Promise<{ perSecond: number }> {
   child.send(order);
-  const [answer] = (await once(child, 'message')) as [{ perSecond: number }];
+  const gone = once(child, 'exit').then(() => Promise.reject(new Error('a contender ended by itself')));
+  const [answer] = (await Promise.race([once(child, 'message'), gone])) as [{ perSecond: number }];
   return answer;
 }
 

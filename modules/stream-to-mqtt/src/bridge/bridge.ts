@@ -112,7 +112,8 @@ export class Bridge implements Component<BridgeSettings>, BridgeView {
           totals: this.#shared.totals,
           clock: this.#clock,
           log: this.#log,
-          isElsewhere: (name, other) => this.#databases.some((each) => each.db !== other && each.has(name)),
+          isElsewhere: (name, other) =>
+            this.#databases.some((each) => each.db !== other && each.find(name) !== undefined),
           onStreams: () => this.#reshape(),
         }),
     );
@@ -231,7 +232,9 @@ export class Bridge implements Component<BridgeSettings>, BridgeView {
 
   async replay(name: string, db: number | undefined, limit: number): Promise<ReplayResult | string> {
     const flow = this.#flow;
-    const database = this.#databases.find((each) => (db === undefined || each.db === db) && each.has(name));
+    const database = this.#databases.find(
+      (each) => (db === undefined || each.db === db) && each.find(name) !== undefined,
+    );
     const stream = database?.find(name);
     if (flow === undefined || database === undefined || stream === undefined)
       return `The stream ${name} is not forwarded`;

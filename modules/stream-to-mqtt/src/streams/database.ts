@@ -1,38 +1,26 @@
-import type { Clock, Log, RedisConnection, RedisTarget } from '@iotedge-redis/common';
+import type { Log, RedisConnection, RedisTarget } from '@iotedge-redis/common';
 import { errorText, sleep } from '@iotedge-redis/common';
 import { Acknowledger } from './acknowledger.ts';
-import type { StreamCounters } from './bridged-stream.ts';
-import { BridgedStream } from './bridged-stream.ts';
+import type { BridgedStream } from './bridged-stream.ts';
 import { Burial } from './burial.ts';
 import { Claims } from './claims.ts';
 import { findStreams } from './discovery.ts';
-import type { Flow } from '../flow/flow.ts';
 import { GroupReads } from './group-reads.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { Operations } from './operations.ts';
 import { Reader } from './reader.ts';
-import type { BridgeSettings } from '../settings.ts';
-import { shapingFor } from '../shape/shaping.ts';
 import { streamChooser } from './stream-choice.ts';
+import { StreamRegistry } from './stream-registry.ts';
+import type { RegistryOptions } from './stream-registry.ts';
 import { StreamSource } from './stream-source.ts';
-import { nameOf } from '../shape/text-of.ts';
-import { optionalBucket } from '../flow/token-bucket.ts';
 import { isAborted } from '../flow/is-aborted.ts';
 
-export interface DatabaseOptions {
-  readonly db: number;
-  readonly settings: BridgeSettings;
+export interface DatabaseOptions extends RegistryOptions {
   readonly target: RedisTarget;
   readonly commands: RedisConnection;
   readonly consumer: string;
-  readonly instance: string;
-  readonly flow: Flow;
   readonly operations: Operations;
-  readonly totals: StreamCounters;
-  readonly clock: Clock;
   readonly log: Log;
-  /** The same name is forwarded from another database, too. */
-  readonly isElsewhere: (name: string, db: number) => boolean;
   readonly onStreams: () => void;
   readonly random?: () => number;
 }
@@ -51,9 +39,8 @@ export class Database {
   readonly housekeeping: Housekeeping;
   readonly #reads: GroupReads;
   readonly #options: DatabaseOptions;
-  readonly #streams = new Map<string, BridgedStream>();
+  readonly #registry: StreamRegistry;
   readonly #stopping = new AbortController();
-  #list: readonly BridgedStream[] = [];
   #loops: Promise<unknown> | undefined;
 
   constructor(options: DatabaseOptions) {
@@ -76,6 +63,7 @@ export class Database {
       consumer,
       claimIdleMs: settings.claimIdleMs,
     });
+    this.#registry = new StreamRegistry(options);
     const { source } = this;
     this.acknowledger = new Acknowledger({
       source,
@@ -107,20 +95,14 @@ export class Database {
       clock,
       log,
     });
-    for (const name of new Set(settings.redisStreams)) this.#add(Buffer.from(name), true);
-    this.#list = [...this.#streams.values()];
   }
 
   get streams(): readonly BridgedStream[] {
-    return this.#list;
-  }
-
-  has(name: string): boolean {
-    return this.#list.some((stream) => stream.name === name);
+    return this.#registry.list;
   }
 
   find(name: string): BridgedStream | undefined {
-    return this.#list.find((stream) => stream.name === name);
+    return this.#registry.find(name);
   }
 
   /** Connects; the loops begin with `run`. */
@@ -165,7 +147,7 @@ export class Database {
       claims.run(signal),
       this.#every(settings.housekeepingIntervalMs, () => this.housekeeping.round(signal)),
       this.#every(ABSENT_RETRY_MS, () => {
-        for (const stream of this.#list) if (stream.phase === 'absent') stream.phase = 'group';
+        for (const stream of this.streams) if (stream.phase === 'absent') stream.phase = 'group';
         return Promise.resolve();
       }),
       ...(settings.autoDiscovery ? [this.#discoverAlways(signal)] : []),
@@ -174,13 +156,13 @@ export class Database {
 
   /** All pending entries of the group are to be taken over, in the order of ids: this instance became the active one. */
   takeOver(): void {
-    for (const stream of this.#list)
+    for (const stream of this.streams)
       if (stream.phase !== 'absent' && stream.phase !== 'group') stream.phase = 'takeover';
   }
 
-  /** The stream's topic depends on whether its name exists elsewhere. */
+  /** Which names exist elsewhere has changed. */
   reshape(): void {
-    for (const stream of this.#list) stream.shaping = this.#shaping(stream.key, stream.name);
+    this.#registry.reshape();
   }
 
   async stop(signal: AbortSignal): Promise<void> {
@@ -217,50 +199,10 @@ export class Database {
     const pattern = settings.include.length === 1 ? settings.include[0] : undefined;
     const isWanted = streamChooser(settings.include, settings.exclude);
     const { keys, calls } = await findStreams(this.source, { isWanted, pattern, operations, signal });
-    const found = new Set(keys.map((key) => key.toString('latin1')));
-    let isChanged = false;
-    for (const key of keys) {
-      if (this.#streams.has(key.toString('latin1'))) continue;
-      this.#add(key, false);
-      isChanged = true;
-    }
-    for (const [id, stream] of this.#streams) {
-      if (found.has(id) || stream.isExplicit || !stream.isQuiet) continue;
-      if (await this.source.exists(stream.key)) continue;
-      this.#streams.delete(id);
-      this.#options.flow.outbox.removeLane(stream.lane);
-      isChanged = true;
-    }
-    if (!isChanged) return calls;
-    this.#list = [...this.#streams.values()];
+    if (!(await this.#registry.update(keys, (key) => this.source.exists(key)))) return calls;
     this.#options.onStreams();
     this.#options.flow.latch.wake();
     return calls;
-  }
-
-  #add(key: Buffer, isExplicit: boolean): void {
-    const { settings, flow, clock, totals } = this.#options;
-    const name = nameOf(key);
-    const now = (): number => clock.now();
-    const stream = new BridgedStream({
-      db: this.db,
-      key,
-      name,
-      isExplicit,
-      lane: flow.outbox.lane(name),
-      shaping: this.#shaping(key, name),
-      messageBucket: optionalBucket(settings.maxTopicMessagesPerSecond, now),
-      byteBucket: optionalBucket(settings.maxTopicBytesPerSecond, now),
-      totals,
-    });
-    this.#streams.set(key.toString('latin1'), stream);
-  }
-
-  #shaping(key: Buffer, name: string): ReturnType<typeof shapingFor> {
-    const { settings, instance, isElsewhere } = this.#options;
-    const withDb =
-      settings.mqttTopicDb === 'always' || (settings.mqttTopicDb === 'auto' && isElsewhere(name, this.db));
-    return shapingFor(settings, { db: this.db, key, name, instance, withDb });
   }
 
   async #every(ms: number, work: () => Promise<void>): Promise<void> {
