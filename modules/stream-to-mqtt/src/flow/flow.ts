@@ -5,6 +5,7 @@ import { Latch } from './latch.ts';
 import { Outbox } from './outbox.ts';
 import type { Entry } from '../streams/redis-replies.ts';
 import type { Refusal, Sink } from '../sink/sink.ts';
+import { RefusalGuard } from './refusal-guard.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
 export interface FlowOptions {
@@ -29,13 +30,9 @@ export interface FlowOptions {
 
 const MAX_HELD_BYTES = 8 * 1024 * 1024;
 const WINDOW_BYTES = 4 * 1024 * 1024;
-/** So many dead letters without one delivery between them are no accident: a setting is wrong, here or at the broker. */
-const MAX_REFUSALS_IN_A_ROW = 20;
 /** The holder of a pause that only it can end. */
 export const SETTING = 'setting';
 const REFUSALS = 'refusals';
-const FIRST_RETRY_MS = 60_000;
-const LAST_RETRY_MS = 600_000;
 
 /** Joins the outbox with the sink: takes shaped entries in, keeps the window filled, tells what became of each. */
 export class Flow {
@@ -47,11 +44,7 @@ export class Flow {
   #window = 0;
   #isReady = false;
   #isStopped = false;
-  #refusalsInARow = 0;
-  /** After a pause for refusals: the next refusal pauses again at once, without another dead letter. */
-  #isTentative = false;
-  #retryMs = FIRST_RETRY_MS;
-  #cancelRetry: (() => void) | undefined;
+  readonly #refusals: RefusalGuard;
   #averageBytes = 64 * 1024;
   #isPumping = false;
   losses = 0;
@@ -62,6 +55,17 @@ export class Flow {
       window: options.window,
       windowBytes: WINDOW_BYTES,
       maxBlames: options.maxDeliveries,
+    });
+    this.#refusals = new RefusalGuard({
+      clock: options.clock,
+      log: options.log,
+      stop: (why) => {
+        this.#pauses.set(REFUSALS, why);
+        // What is in flight goes back to wait: no more of it is to become dead letters.
+        options.sink.recycle('paused after refusals');
+        options.onChange();
+      },
+      goOn: () => this.resume(REFUSALS),
     });
   }
 
@@ -96,13 +100,8 @@ export class Flow {
     if (who === undefined) {
       // What a setting holds, only the setting lets go.
       for (const holder of this.#pauses.keys()) if (holder !== SETTING) this.#pauses.delete(holder);
-      // A person looked at it: single bad entries may become dead letters again.
-      this.#isTentative = false;
     } else if (!this.#pauses.delete(who)) return;
-    if (who === undefined || who === REFUSALS) {
-      this.#cancelRetry?.();
-      this.#refusalsInARow = 0;
-    }
+    if (who === undefined || who === REFUSALS) this.#refusals.resumed(who === undefined);
     this.#options.onChange();
     this.latch.wake();
     this.pump();
@@ -193,7 +192,7 @@ export class Flow {
   /** No more reading and no more sending of what waits; what is in flight may still be answered. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#isStopped = true;
-    this.#cancelRetry?.();
+    this.#refusals.cancel();
     for (const lane of this.outbox.lanes()) this.outbox.dropWaiting(lane);
     this.latch.wake();
     while (this.outbox.sent > 0 && this.#isReady && !signal.aborted)
@@ -233,11 +232,7 @@ export class Flow {
   #acked(slot: Slot<Outgoing>): void {
     const { entry } = slot;
     this.outbox.settle(slot);
-    this.#refusalsInARow = 0;
-    if (this.#isTentative) {
-      this.#isTentative = false;
-      this.#retryMs = FIRST_RETRY_MS;
-    }
+    this.#refusals.delivered();
     entry.source.count('published');
     entry.source.count('bytes', entry.bytes);
     if (entry.replay !== undefined) entry.source.count('replayed');
@@ -254,28 +249,9 @@ export class Flow {
 
   /** Answers false when the bridge pauses instead. */
   #bury(slot: Slot<Outgoing>, refusal: Refusal): boolean {
-    this.#refusalsInARow += 1;
-    if (this.#isTentative) {
-      this.#stopForRefusals(refusal);
-      return false;
-    }
-    this.outbox.settle(slot);
-    this.#options.dead(slot.entry, refusal);
-    if (this.#refusalsInARow < MAX_REFUSALS_IN_A_ROW) return true;
-    this.#stopForRefusals(refusal);
-    return false;
-  }
-
-  #stopForRefusals(refusal: Refusal): void {
-    const why = `${MAX_REFUSALS_IN_A_ROW} entries in a row were refused (${refusal.code}: ${refusal.text}); mend the cause and call Resume`;
-    if (!this.#pauses.has(REFUSALS)) this.#options.log.error('the bridge pauses', { why });
-    this.#pauses.set(REFUSALS, why);
-    this.#isTentative = true;
-    // What is in flight goes back to wait: no more of it is to become dead letters.
-    this.#options.sink.recycle('paused after refusals');
-    this.#cancelRetry?.();
-    this.#cancelRetry = this.#options.clock.after(this.#retryMs, () => this.resume(REFUSALS));
-    this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
-    this.#options.onChange();
+    return this.#refusals.refused(refusal, () => {
+      this.outbox.settle(slot);
+      this.#options.dead(slot.entry, refusal);
+    });
   }
 }
