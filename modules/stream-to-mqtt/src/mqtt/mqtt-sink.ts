@@ -1,6 +1,8 @@
 import type { Clock, Log, Schedule } from '@iotedge-redis/common';
 import { SuiteError, errorText, exponential, sleep, systemClock } from '@iotedge-redis/common';
 import { FrameSplitter } from './frame-splitter.ts';
+import { sendControl } from './control-message.ts';
+import { Flights } from './flights.ts';
 import { MessageEncoder } from './message-encoder.ts';
 import { LAST_OWN_ID } from './message-ids.ts';
 import type { BrokerAddress } from './mqtt-address.ts';
@@ -33,9 +35,8 @@ export class MqttSink<K> implements Sink<K> {
   readonly #clock: Clock;
   readonly #schedule: Schedule;
   readonly #stopping = new AbortController();
-  readonly #inFlight = new Map<number, { readonly key: K; readonly at: number }>();
+  readonly #inFlight = new Flights<K>();
   readonly #encoder: MessageEncoder;
-  #lastId = 0;
   #events: SinkEvents<K> | undefined;
   #session: Session | undefined;
   #status: SinkStatus;
@@ -101,16 +102,14 @@ export class MqttSink<K> implements Sink<K> {
       });
       return;
     }
-    const messageId = this.#freeId();
-    this.#inFlight.set(messageId, { key, at: now });
+    const messageId = this.#inFlight.add(key, now);
     session.stream.publish(this.#encoder.parts(message, messageId, now));
   }
 
   /** QoS 2 takes four packets; the library knows them. */
   #publishByLibrary(session: Session, key: K, message: Message): void {
     const { qos, retain } = this.#options;
-    const flight = this.#freeId();
-    this.#inFlight.set(flight, { key, at: this.#clock.now() });
+    const flight = this.#inFlight.add(key, this.#clock.now());
     const properties = this.#propertiesOf(message);
     session.client.publish(
       message.topic,
@@ -118,7 +117,7 @@ export class MqttSink<K> implements Sink<K> {
       properties === undefined ? { qos, retain } : { qos, retain, properties },
       (error) => {
         // An answer after the loss was announced belongs to a message that is on its way again.
-        if (this.#session !== session || !this.#inFlight.has(flight)) return;
+        if (this.#session !== session || this.#inFlight.get(flight) === undefined) return;
         const code = error && 'code' in error && typeof error.code === 'number' ? error.code : undefined;
         if (error && code === undefined) {
           this.recycle(errorText(error));
@@ -128,12 +127,6 @@ export class MqttSink<K> implements Sink<K> {
         this.#answer(key, code ?? 0);
       },
     );
-  }
-
-  #freeId(): number {
-    do this.#lastId = this.#lastId >= LAST_OWN_ID ? 1 : this.#lastId + 1;
-    while (this.#inFlight.has(this.#lastId));
-    return this.#lastId;
   }
 
   #acknowledged(messageId: number, code: number): void {
@@ -148,24 +141,12 @@ export class MqttSink<K> implements Sink<K> {
     const session = this.#session;
     if (session === undefined) return;
     this.#controlAt = this.#clock.now();
-    const passed = (): void => {
+    sendControl(session, this.#options, () => {
       if (this.#session !== session || this.#controlAt === undefined) return;
       this.#controlAt = undefined;
       this.#sessionAcks += 1;
       this.#events?.controlPassed();
-    };
-    if (this.#options.statusTopic !== undefined && this.#options.qos > 0) {
-      publishStatus(session, this.#options, 'online').then(passed, () => undefined);
-    } else {
-      // Without a status topic, an answered PINGREQ shows that the broker works.
-      const pong = (packet: { cmd: string }): void => {
-        if (packet.cmd !== 'pingresp') return;
-        session.client.off('packetreceive', pong);
-        passed();
-      };
-      session.client.on('packetreceive', pong);
-      session.client.sendPing();
-    }
+    });
   }
 
   recycle(reason: string): void {
@@ -266,13 +247,11 @@ export class MqttSink<K> implements Sink<K> {
     return this.#sessionAcks > 0 ? 0 : failures;
   }
 
-  /** Messages are answered in order, so that the oldest tells of a silent broker. */
   #watch(): () => void {
     const limit = this.#options.publishTimeoutMs;
     let cancel = (): void => undefined;
     const look = (): void => {
-      const [oldest] = this.#inFlight.values();
-      const since = Math.min(oldest?.at ?? Infinity, this.#controlAt ?? Infinity);
+      const since = Math.min(this.#inFlight.oldestAt, this.#controlAt ?? Infinity);
       if (this.#clock.now() - since >= limit) this.recycle(`no PUBACK within ${limit} ms`);
       cancel = this.#clock.after(Math.max(20, limit / 8), look);
     };
