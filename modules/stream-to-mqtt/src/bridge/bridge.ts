@@ -7,26 +7,23 @@ import type {
   MethodHandler,
   ModuleContext,
 } from '@iotedge-redis/common';
-import { RedisConnection, redisTarget, systemClock } from '@iotedge-redis/common';
+import { redisTarget, systemClock } from '@iotedge-redis/common';
 import type { Shared } from './bridge-metrics.ts';
 import type { BridgeView } from './bridge-view.ts';
 import { bridgeMethods } from './bridge-methods.ts';
+import { healthOf } from './bridge-health.ts';
+import { createParts } from './bridge-parts.ts';
 import { Rates, streamStatus, summarise } from './bridge-status.ts';
 import type { BridgedStream, Outgoing } from '../streams/bridged-stream.ts';
-import { Database } from '../streams/database.ts';
-import { Flow, SETTING } from '../flow/flow.ts';
+import type { Database } from '../streams/database.ts';
+import { SETTING } from '../flow/flow.ts';
+import type { Flow } from '../flow/flow.ts';
 import type { Slot } from '../flow/lane.ts';
 import { Lease } from '../streams/lease.ts';
-import { Operations } from '../streams/operations.ts';
 import type { ReplayResult } from '../streams/replay.ts';
 import { replayDeadLetters } from '../streams/replay.ts';
 import type { BridgeSettings } from '../settings.ts';
-import { databasesOf, instanceSuffix } from '../settings.ts';
 import type { Sink } from '../sink/sink.ts';
-import { createSink } from '../sink/sinks.ts';
-import { optionalBucket } from '../flow/token-bucket.ts';
-
-const MODULE = 'stream-to-mqtt';
 
 /** Redis streams → outbox → sink, acknowledged last. */
 export class Bridge implements Component<BridgeSettings>, BridgeView {
@@ -77,46 +74,18 @@ export class Bridge implements Component<BridgeSettings>, BridgeView {
 
   async start(signal: AbortSignal): Promise<void> {
     const settings = this.#settings;
-    const suffix = instanceSuffix(MODULE, this.#context.instance);
-    const named = (name: string): string => (suffix === '' ? name : `${name}-${suffix}`);
-    const target = redisTarget(settings);
-    const operations = new Operations({
-      perSecond: settings.redisRateLimit,
-      concurrency: settings.redisPoolSize,
-      retries: settings.redisMaxRetries,
-      retryMs: settings.redisRetryInterval * 1000,
-      clock: this.#clock,
-    });
-    const sink = createSink(settings, {
+    const { sink, flow, databases } = createParts({
+      settings,
       context: this.#context,
-      suffix,
-      clientId: named(settings.mqttClientId),
+      totals: this.#shared.totals,
       clock: this.#clock,
+      log: this.#log,
+      isActive: () => this.#lease?.isHeld ?? true,
+      onChange: () => {
+        this.#shared.losses += this.#newLosses();
+        this.#changed();
+      },
     });
-    const flow = this.#createFlow(sink);
-    const databases = databasesOf(settings).map(
-      (db) =>
-        new Database({
-          db,
-          settings,
-          target,
-          commands: new RedisConnection({
-            target: { ...target, db },
-            name: named(MODULE),
-            log: this.#log.child(`db${db}`),
-          }),
-          consumer: named(settings.consumer),
-          instance: this.#context.instance,
-          flow,
-          operations,
-          totals: this.#shared.totals,
-          clock: this.#clock,
-          log: this.#log,
-          isElsewhere: (name, other) =>
-            this.#databases.some((each) => each.db !== other && each.find(name) !== undefined),
-          onStreams: () => this.#reshape(),
-        }),
-    );
     const opened = await Promise.allSettled(databases.map((database) => database.open(signal)));
     const failure = opened.find((result) => result.status === 'rejected');
     if (failure !== undefined) {
@@ -128,12 +97,11 @@ export class Bridge implements Component<BridgeSettings>, BridgeView {
     this.#sink = sink;
     this.#shared.working = this;
     this.#loops = new AbortController();
-    this.#reshape();
     for (const database of databases) {
       database.source.commands.onStatus(() => this.#changed());
       database.run();
     }
-    if (settings.singleActive) this.#startLease(databases, named(this.#context.instance));
+    if (settings.singleActive) this.#startLease(databases);
     if (settings.paused) flow.pause(SETTING, 'the setting paused is true');
     flow.start();
     this.#report();
@@ -159,35 +127,14 @@ export class Bridge implements Component<BridgeSettings>, BridgeView {
   }
 
   health(): ComponentHealth {
-    const data: JsonObject = {
-      ...this.summary(),
-      sink: this.#sink?.place ?? '',
-      sinkState: this.#sink?.status.state ?? 'connecting',
-    };
-    for (const { source, db } of this.#databases) {
-      const { state, error } = source.commands.status;
-      if (state !== 'ready')
-        return { state: 'down', detail: error?.message ?? `database ${db} is not connected`, data };
-    }
-    const status = this.#sink?.status;
-    if (status?.state !== 'ready')
-      return { state: 'degraded', detail: status?.reason ?? 'not connected to the broker yet', data };
-    const [pause] = this.pauses.values();
-    if (pause !== undefined) return { state: 'degraded', detail: `paused: ${pause}`, data };
-    const { maxBacklog } = this.#settings;
-    const over =
-      maxBacklog > 0
-        ? this.streams.filter(({ figures }) => (figures?.lag ?? 0) + (figures?.pending ?? 0) > maxBacklog)
-        : [];
-    if (over.length > 0)
-      return {
-        state: 'degraded',
-        detail: `the backlog of ${over.length} streams is above ${maxBacklog}`,
-        data,
-      };
-    const odd = this.streams.find(({ problem }) => problem !== undefined);
-    if (odd !== undefined) return { state: 'degraded', detail: `${odd.name}: ${odd.problem ?? ''}`, data };
-    return { state: 'ok', data };
+    return healthOf({
+      databases: this.#databases,
+      sink: this.#sink,
+      pauses: this.pauses,
+      streams: this.streams,
+      maxBacklog: this.#settings.maxBacklog,
+      summary: this.summary(),
+    });
   }
 
   pause(): void {
@@ -249,38 +196,6 @@ export class Bridge implements Component<BridgeSettings>, BridgeView {
     });
   }
 
-  #createFlow(sink: Sink<Slot<Outgoing>>): Flow {
-    const settings = this.#settings;
-    const now = (): number => this.#clock.now();
-    const databaseOf = (stream: BridgedStream): Database | undefined =>
-      this.#databases.find(({ db }) => db === stream.db);
-    return new Flow({
-      sink,
-      window: settings.sink === 'mqtt' ? settings.mqttWindow : sink.window,
-      batchSize: settings.batchSize,
-      maxDeliveries: settings.maxDeliveries,
-      messageBucket: optionalBucket(settings.maxMessagesPerSecond, now),
-      byteBucket: optionalBucket(settings.maxBytesPerSecond, now),
-      clock: this.#clock,
-      log: this.#log,
-      done: (entry) => {
-        if (entry.replay !== undefined) entry.replay(true);
-        else if (entry.epoch === entry.source.epoch)
-          databaseOf(entry.source)?.acknowledger.add(entry.source, entry.id);
-      },
-      filtered: (stream, id) => databaseOf(stream)?.acknowledger.add(stream, id),
-      dead: (entry, refusal) => {
-        if (entry.replay !== undefined) entry.replay(false);
-        else databaseOf(entry.source)?.burial.add(entry, refusal);
-      },
-      isActive: () => this.#lease?.isHeld ?? true,
-      onChange: () => {
-        this.#shared.losses += this.#newLosses();
-        this.#changed();
-      },
-    });
-  }
-
   #countedLosses = 0;
 
   #newLosses(): number {
@@ -290,12 +205,12 @@ export class Bridge implements Component<BridgeSettings>, BridgeView {
     return fresh;
   }
 
-  #startLease(databases: readonly Database[], holder: string): void {
+  #startLease(databases: readonly Database[]): void {
     const [first] = databases;
     if (first === undefined) return;
     const lease = new Lease({
       source: first.source,
-      holder,
+      holder: this.#context.instance,
       clock: this.#clock,
       log: this.#log,
       onChange: (isHeld) => {
@@ -309,10 +224,6 @@ export class Bridge implements Component<BridgeSettings>, BridgeView {
     });
     this.#lease = lease;
     this.#leasing = lease.run(this.#loops.signal);
-  }
-
-  #reshape(): void {
-    for (const database of this.#databases) database.reshape();
   }
 
   #changed(): void {
