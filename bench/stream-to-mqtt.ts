@@ -144,7 +144,12 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
     progress(`${IDLE_SECONDS} s at rest`);
     rows.push(single('at rest with 1,000 quiet streams', await idleShare(), '% of a core'));
     progress(`${KEYS} keys`);
-    rows.push(single(`slowest call of discovery over ${KEYS} keys`, await slowestCall(), 'ms'));
+    const calls = await discoveryCalls();
+    const at = (share: number): number => calls[Math.floor((calls.length - 1) * share)] ?? Number.NaN;
+    rows.push(
+      single(`discovery over ${KEYS} keys: 99 of 100 calls within`, at(0.99), 'ms'),
+      single(`discovery over ${KEYS} keys: slowest of ${calls.length} calls`, at(1), 'ms'),
+    );
     return rows;
 
     async function outOfOrder(): Promise<number> {
@@ -175,7 +180,8 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
       for (let n = 0; n < 1000; n += 1) pipeline.xadd(`quiet:${n}`, '*', 'n', '1');
       await pipeline.exec();
       const { child } = await startBridge({ MQTT_CLIENT_ID: 'idle' });
-      await sleep(5000);
+      // Every stream is looked at once, half a minute after the start; then they are known to be quiet.
+      await sleep(40_000);
       const before = usageOf(child.pid)?.cpuSeconds ?? 0;
       await sleep(IDLE_SECONDS * 1000);
       const after = usageOf(child.pid)?.cpuSeconds ?? 0;
@@ -184,7 +190,7 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
       return ((after - before) / IDLE_SECONDS) * 100;
     }
 
-    async function slowestCall(): Promise<number> {
+    async function discoveryCalls(): Promise<number[]> {
       await control.flushall();
       for (let from = 0; from < KEYS; from += 10_000) {
         const pipeline = control.pipeline();
@@ -206,11 +212,10 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
       const log = (await control.slowlog('GET', '100000')) as [number, number, number, string[]][];
       child.kill('SIGTERM');
       await once(child, 'exit');
-      return (
-        Math.max(
-          ...log.filter(([, , , [name]]) => name?.toUpperCase() === 'SCAN').map(([, , micros]) => micros),
-        ) / 1000
-      );
+      return log
+        .filter(([, , , [name]]) => name?.toUpperCase() === 'SCAN')
+        .map(([, , micros]) => micros / 1000)
+        .sort((a, b) => a - b);
     }
   } finally {
     for (const child of children) child.kill('SIGKILL');

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import type { Filter, Pairs } from '../shape/filter.ts';
 import { fieldOf } from '../shape/filter.ts';
 import type { Lane } from '../flow/lane.ts';
@@ -75,6 +76,10 @@ export interface StreamFigures {
 export class BridgedStream {
   readonly db: number;
   readonly key: Buffer;
+  /** The bytes of the key as a text, one character each, to look it up by. */
+  readonly id: string;
+  /** The key as the argument of a command that names many: a text is encoded several times as fast as bytes. */
+  readonly argument: string | Buffer;
   readonly name: string;
   readonly #label: string;
   readonly isExplicit: boolean;
@@ -113,6 +118,8 @@ export class BridgedStream {
     this.#totals = options.totals;
     this.db = options.db;
     this.key = options.key;
+    this.id = options.key.toString('latin1');
+    this.argument = isAscii(options.key) ? this.id : options.key;
     this.name = options.name;
     this.#label = labelOf(options.key);
     this.isExplicit = options.isExplicit;

@@ -12,6 +12,7 @@ import { Reader } from './reader.ts';
 import { streamChooser } from './stream-choice.ts';
 import { StreamRegistry } from './stream-registry.ts';
 import type { RegistryOptions } from './stream-registry.ts';
+import { nameOf } from '../shape/text-of.ts';
 import { StreamSource } from './stream-source.ts';
 import { isAborted } from '../flow/is-aborted.ts';
 
@@ -197,7 +198,8 @@ export class Database {
   async #discover(signal: AbortSignal): Promise<number> {
     const { settings, operations } = this.#options;
     const pattern = settings.include.length === 1 ? settings.include[0] : undefined;
-    const isWanted = streamChooser(settings.include, settings.exclude);
+    const chooses = streamChooser(settings.include, settings.exclude);
+    const isWanted = (key: Buffer): boolean => this.#registry.has(key) || chooses(nameOf(key));
     const { keys, calls } = await findStreams(this.source, { isWanted, pattern, operations, signal });
     if (!(await this.#registry.update(keys, (key) => this.source.exists(key)))) return calls;
     this.#options.onStreams();

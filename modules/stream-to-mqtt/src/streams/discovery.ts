@@ -3,7 +3,6 @@ import { SuiteError } from '@iotedge-redis/common';
 import type { Operations } from './operations.ts';
 import { bytesOf, listOf, textFrom } from './redis-replies.ts';
 import type { StreamSource } from './stream-source.ts';
-import { nameOf } from '../shape/text-of.ts';
 
 /** Keys looked at in one call: Redis serves nobody else meanwhile. */
 const SCAN_COUNT = 1000;
@@ -15,7 +14,7 @@ type Node = Pick<RedisClient, 'callBuffer'>;
 export async function findStreams(
   source: StreamSource,
   options: {
-    readonly isWanted: (name: string) => boolean;
+    readonly isWanted: (key: Buffer) => boolean;
     /** Lets Redis leave names out by itself. */
     readonly pattern: string | undefined;
     readonly operations: Operations;
@@ -45,7 +44,7 @@ export async function findStreams(
       cursor = textFrom(reply[0]);
       for (const item of listOf(reply[1])) {
         const key = bytesOf(item);
-        if (isWanted(nameOf(key))) found.set(key.toString('latin1'), key);
+        if (isWanted(key)) found.set(key.toString('latin1'), key);
       }
     } while (cursor !== '0');
   }

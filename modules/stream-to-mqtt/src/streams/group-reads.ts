@@ -5,7 +5,8 @@ import { readStreams } from './redis-replies.ts';
 
 const CLUSTER_POLL_MS = 100;
 
-type Argument = string | number | Buffer;
+type Key = string | Buffer;
+type Argument = Key | number;
 
 /** Reads for the consumer, on a connection of its own: one that blocks answers nobody else. */
 export class GroupReads {
@@ -47,7 +48,7 @@ export class GroupReads {
   }
 
   /** Entries nobody has seen, abandoned ones before them where the server has CLAIM; `blockMs` waits for the first one. */
-  async readNew(keys: readonly Buffer[], count: number, blockMs?: number): Promise<readonly StreamEntries[]> {
+  async readNew(keys: readonly Key[], count: number, blockMs?: number): Promise<readonly StreamEntries[]> {
     const head = [...this.#head(count), ...(this.claims ? ['CLAIM', this.#claimIdleMs] : [])];
     if (this.#isCluster) {
       const found = await this.#each(keys, (key) => [...head, 'STREAMS', key, '>']);
@@ -60,15 +61,16 @@ export class GroupReads {
 
   /** What this consumer holds after each cursor. */
   readOwn(
-    streams: readonly { readonly key: Buffer; readonly cursor: string }[],
+    streams: readonly { readonly argument: Key; readonly cursor: string }[],
     count: number,
   ): Promise<readonly StreamEntries[]> {
     const head = this.#head(count);
-    if (this.#isCluster) return this.#each(streams, ({ key, cursor }) => [...head, 'STREAMS', key, cursor]);
+    if (this.#isCluster)
+      return this.#each(streams, ({ argument, cursor }) => [...head, 'STREAMS', argument, cursor]);
     return this.#read([
       ...head,
       'STREAMS',
-      ...streams.map(({ key }) => key),
+      ...streams.map(({ argument }) => argument),
       ...streams.map(({ cursor }) => cursor),
     ]);
   }

@@ -147,7 +147,7 @@ export class Reader {
     const replies = await reads.readOwn(chunk, count);
     const byKey = index(replies);
     for (const stream of chunk) {
-      const entries = byKey.get(stream.key.toString('latin1')) ?? [];
+      const entries = byKey.get(stream.id) ?? [];
       const last = entries.at(-1);
       if (last === undefined) {
         stream.phase = 'new';
@@ -184,14 +184,14 @@ export class Reader {
     const count = Math.max(1, Math.min(batchSize, Math.floor(room / chunk.length), ...chunk.map(allowed)));
     await operations.admit(signal);
     const replies = await reads.readNew(
-      chunk.map(({ key }) => key),
+      chunk.map(({ argument }) => argument),
       count,
       blocks ? blockMs : undefined,
     );
     this.#emptyInARow = replies.length === 0 ? this.#emptyInARow + chunk.length : 0;
     const byKey = index(replies);
     for (const stream of chunk) {
-      const entries = byKey.get(stream.key.toString('latin1'));
+      const entries = byKey.get(stream.id);
       stream.isHot = entries !== undefined && entries.length >= count;
       if (entries !== undefined) flow.accept(stream, unheld(stream, entries), false);
     }

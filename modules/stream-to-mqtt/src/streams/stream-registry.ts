@@ -34,6 +34,10 @@ export class StreamRegistry {
     return this.#list;
   }
 
+  has(key: Buffer): boolean {
+    return this.#streams.has(idOf(key));
+  }
+
   find(name: string): BridgedStream | undefined {
     return this.#list.find((stream) => stream.name === name);
   }
@@ -46,7 +50,7 @@ export class StreamRegistry {
     const found = new Set(keys.map(idOf));
     let isChanged = false;
     for (const key of keys) {
-      if (this.#streams.has(idOf(key))) continue;
+      if (this.has(key)) continue;
       this.#add(key, false);
       isChanged = true;
     }
