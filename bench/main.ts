@@ -5,6 +5,7 @@ import type { Benchmark } from './harness.ts';
 import { table } from './table.ts';
 
 const benchmarks: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
+  'kafka-ingest': () => import('./kafka-ingest.ts'),
   'redis-client': () => import('./redis-client.ts'),
   'redis-sync': () => import('./redis-sync.ts'),
   'stream-to-mqtt': () => import('./stream-to-mqtt.ts'),

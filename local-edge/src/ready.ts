@@ -47,7 +47,7 @@ async function ask(port: number | undefined): Promise<'ready' | 'unconfigured' |
     const reply = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(2000) });
     const body = await reply.text();
     if (reply.ok) return 'ready';
-    return body.includes('set the desired propert') ? 'unconfigured' : 'not ready';
+    return /(?:set|or) the desired propert/.test(body) ? 'unconfigured' : 'not ready';
   } catch {
     return 'not ready';
   }

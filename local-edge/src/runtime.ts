@@ -17,6 +17,8 @@ import type { HubFacts } from './hub-facts.ts';
 import type { HubCore } from './hub/hub.ts';
 import type { NetworkTable } from './net/net-table.ts';
 import { waitUntilReady } from './ready.ts';
+import { startSampleKafka } from './sample-kafka.ts';
+import type { SampleKafka } from './sample-kafka.ts';
 import { startSampleStorage } from './sample-storage.ts';
 import { writeStateFile } from './state-file.ts';
 import { lockState } from './state-lock.ts';
@@ -34,8 +36,11 @@ export interface LocalEdgeOptions extends PortWishes {
   readonly https?: boolean;
   /** False: no module is started; they are started by hand. */
   readonly agent?: boolean;
-  /** Whether to start an Azurite with a sample file where nobody configured redis-sync. False by default. */
+  /** Whether to start an Azurite with a sample file where nobody configured redis-sync, and a Kafka with sample records where nobody
+   * configured kafka-ingest and it is on this machine. False by default. */
   readonly sample?: boolean;
+  /** Whether to fetch Apache Kafka for the sample when it is not on this machine. False by default. */
+  readonly fetchKafka?: boolean;
   readonly restartTimes?: Partial<RestartTimes>;
   readonly env?: NodeJS.ProcessEnv;
   /** Lines for the one who started it. */
@@ -51,6 +56,7 @@ export class LocalEdge implements RuntimeControl {
   readonly #aborted = new AbortController();
   readonly #stopRequested = Promise.withResolvers<undefined>();
   #parts: { readonly device: Device; readonly agent: Agent } | null = null;
+  #sampleKafka: SampleKafka | undefined;
   #state: 'closed' | 'starting' | 'running' | 'closing' = 'closed';
   #started: Promise<void> = Promise.resolve();
 
@@ -73,6 +79,11 @@ export class LocalEdge implements RuntimeControl {
 
   get table(): NetworkTable {
     return this.#running().device.table;
+  }
+
+  /** What became of the sample records for kafka-ingest; undefined when it needs none. */
+  get sampleKafka(): SampleKafka['kind'] | undefined {
+    return this.#sampleKafka?.kind;
   }
 
   get agent(): Agent {
@@ -164,8 +175,14 @@ export class LocalEdge implements RuntimeControl {
       const desired = hub.twins.get('$edgeAgent')?.desired.properties ?? {};
       await findRequiredServers(desired, { env, say });
       this.#throwIfAborted();
+      // Ends after the module that reads from it.
+      this.#stops.push(() => this.#sampleKafka?.stop());
       this.#stops.push(() => agent.stop());
       await agent.start();
+      if (this.#options.sample === true) {
+        const isAsked = this.#options.fetchKafka === true;
+        this.#sampleKafka = await startSampleKafka({ hub, stateDir, env, isAsked, say });
+      }
       const sample = this.#options.sample === true ? startSampleStorage(hub, say) : undefined;
       if (sample !== undefined) this.#stops.push(() => sample.stop());
       await this.#waitForModules(agent, table, deployment);

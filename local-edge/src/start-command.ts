@@ -22,7 +22,8 @@ const flags: readonly Flag[] = [
   { names: ['--edge-hub-port'], value: 'N', help: 'port of edgeHub, MQTT (8883, or a free one; 0 = any)' },
   { names: ['--no-https'], help: 'do not listen on port 443 as well' },
   { names: ['--no-agent'], help: 'start no modules; they are started by hand' },
-  { names: ['--no-sample'], help: 'start no Azurite with a sample file for redis-sync' },
+  { names: ['--no-sample'], help: 'start no Azurite with a sample file, no Kafka with sample records' },
+  { names: ['--kafka'], help: 'fetch Apache Kafka (44 MB, once) for the sample records of kafka-ingest' },
   { names: ['--help', '-h'], help: 'this text' },
 ];
 
@@ -102,6 +103,7 @@ function readOptions(args: Args, io: StartIo): Omit<LocalEdgeOptions, 'say' | 'e
     https: !args.has('--no-https'),
     agent: !args.has('--no-agent'),
     sample: !args.has('--no-sample'),
+    fetchKafka: args.has('--kafka'),
   };
 }
 

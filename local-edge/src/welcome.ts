@@ -1,5 +1,13 @@
 import { relative } from 'node:path';
 import type { LocalEdge } from './runtime.ts';
+import { SAMPLE_KEY } from './sample-kafka.ts';
+
+const kafkaLines = {
+  starting: `  npx edge invoke-module-method -m redis-client --mn GetItem --mp '"${SAMPLE_KEY}"'   # from the sample Kafka, in a few seconds
+`,
+  absent: `  npm start -- --kafka          a record from Apache Kafka to Redis (44 MB, fetched once)
+`,
+};
 
 /** What a newcomer sees when everything runs: what to type next, where things are, how to end it. */
 export function welcome(edge: LocalEdge, stateDir: string, cwd: string, ms: number): string {
@@ -20,7 +28,7 @@ export function welcome(edge: LocalEdge, stateDir: string, cwd: string, ms: numb
       ? `  npx edge invoke-module-method -m redis-client --mn SetItem --mp '"ping:pong"'
   npx edge invoke-module-method -m redis-client --mn GetItem --mp '"ping"'
   npx edge module-twin update -m redis-client --desired '{"endpoint":"redis:6379"}'
-
+${edge.sampleKafka === undefined ? '' : kafkaLines[edge.sampleKafka]}
 `
       : '';
   const logs = `npx edge logs ${example?.name ?? 'edgeAgent'}`;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -13,7 +13,7 @@ import type { Ended, ProgramOptions } from '../helpers/edge-process.ts';
 function makeProject(t: TestContext, change: (template: string) => string): string {
   const folder = makeStateDir(t);
   symlinkSync(join(projectRoot, 'modules'), join(folder, 'modules'));
-  writeFileSync(join(folder, '.env'), 'CONTAINER_REGISTRY_SERVER=localhost:5000\nREDIS_VERSION=8.2\n');
+  copyFileSync(join(projectRoot, '.env.template'), join(folder, '.env'));
   const template = readFileSync(join(projectRoot, 'deployment.template.json'), 'utf8');
   writeFileSync(join(folder, 'deployment.template.json'), change(template));
   return folder;
@@ -55,14 +55,14 @@ test('a template that is no JSON is named with line and column', async (t) => {
 test('all mistakes of a template are told at once, each with its place', async (t) => {
   const folder = makeProject(t, (text) =>
     text
-      .replace('${REDIS_VERSION}', '${REDIS_VERSON}')
+      .replace('${REDIS_IMAGE}', '${REDIS_IMGE}')
       .replace('${MODULES.redis-client}', '${MODULES.redis-clint}')
       .replace('"restartPolicy": "always"', '"restartPolicy": "sometimes"'),
   );
   refused(
     await start(folder),
     1,
-    /modules\.redis\.settings\.image.*\$\{REDIS_VERSON\} is not set\. Set it in \.env/,
+    /modules\.redis\.settings\.image.*\$\{REDIS_IMGE\} is not set\. Set it in \.env/,
     /no module "redis-clint" with a module\.json; there are redis-client/,
     /edgeHub\.restartPolicy.*never, on-failure, on-unhealthy, always/,
   );

@@ -92,7 +92,7 @@ test('a new endpoint takes over, a wrong or silent one leaves the old connection
   assert.deepEqual(await read(sdk, 'where'), found('the first'));
 
   // A Redis that comes there after all is taken, without another word.
-  await startRedis(t, { port });
+  await startRedis(t, { port, args: '--user redis-client on nopass ~* +@all'.split(' ') });
   await eventually(
     () => read(sdk, 'where'),
     (reply) => (reply as { status: number }).status === 404,

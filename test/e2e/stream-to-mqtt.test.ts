@@ -2,15 +2,16 @@ import { deepEqual, equal, match } from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { redisClient, subscribe } from '../helpers/bridge.ts';
+import { subscribe } from '../helpers/bridge.ts';
 import { startEdge } from '../helpers/edge-process.ts';
+import { operatorClient } from '../helpers/operator.ts';
 import { eventually } from '../helpers/site.ts';
 
 test('npm start: an entry that is appended to a stream arrives at the broker of the deployment, or in the cloud', async (t) => {
   const edge = await startEdge(t);
   const net = JSON.parse(readFileSync(join(edge.stateDir, 'net.json'), 'utf8')) as Record<string, number>;
   const port = (name: string): number => net[name] ?? 0;
-  const redis = redisClient(t, port('redis:6379'));
+  const redis = operatorClient(t, edge.stateDir);
   const subscriber = await subscribe(t, `mqtt://127.0.0.1:${port('mosquitto:1883')}`);
   await redis.xadd('device:sensor:data', '1651234567890-0', 'field1', 'value1');
   const [message] = await subscriber.until(1, () => true, 60_000);

@@ -13,6 +13,7 @@ export interface Ended {
 }
 
 export interface ModuleProcess {
+  readonly pid: number;
   readonly port: number;
   /** What it wrote to its standard output, and to its standard error. */
   readonly output: () => string;
@@ -33,17 +34,20 @@ export interface ModuleProcessOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Options of Node itself. */
   readonly flags?: readonly string[];
+  /** Where it runs, and what `main` is relative to: the repository's root by default. */
+  readonly cwd?: string;
 }
 
 /** A module as edgeAgent runs it: a process of its own, with this environment and nothing of ours. It ends with the test. */
 export async function startModuleProcess(
   t: TestContext,
   main: string,
-  { args = [], environment = {}, flags = [] }: ModuleProcessOptions = {},
+  { args = [], environment = {}, flags = [], cwd = root }: ModuleProcessOptions = {},
 ): Promise<ModuleProcess> {
   const port = await freePort();
-  const child = spawn(process.execPath, ['--conditions=source', ...flags, join(root, main), ...args], {
-    cwd: root,
+  const conditions = main.endsWith('.ts') ? ['--conditions=source'] : [];
+  const child = spawn(process.execPath, [...conditions, ...flags, join(cwd, main), ...args], {
+    cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { HTTP_PORT: String(port), HTTP_HOST: '127.0.0.1', ...environment },
   });
@@ -63,6 +67,7 @@ export async function startModuleProcess(
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
   const url = `http://127.0.0.1:${port}`;
   return {
+    pid: child.pid ?? 0,
     port,
     output: () => output,
     errors: () => errors,

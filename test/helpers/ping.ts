@@ -1,18 +1,23 @@
-import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import type { EdgeProcess } from './edge-process.ts';
+import { operatorLogin } from './operator.ts';
 
 /** Whether the Redis of a local edge answers PING, asked beside all modules. */
 export function answersPing(edge: EdgeProcess): Promise<boolean> {
-  const table = JSON.parse(readFileSync(join(edge.stateDir, 'net.json'), 'utf8')) as Record<string, number>;
+  const { port, username, password } = operatorLogin(edge.stateDir);
   return new Promise((resolve) => {
-    const socket = connect(table['redis:6379'] ?? 0, '127.0.0.1', () => socket.write('PING\r\n'));
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.write(`AUTH ${username} ${password}\r\nPING\r\n`);
+    });
+    let text = '';
     const answer = (yes: boolean) => {
       socket.destroy();
       resolve(yes);
     };
-    socket.once('data', (chunk) => answer(chunk.toString().startsWith('+PONG')));
+    socket.on('data', (chunk) => {
+      text += chunk.toString();
+      if (text.split('\r\n').length > 2) answer(text.includes('+PONG'));
+    });
     socket.once('error', () => answer(false));
     socket.once('close', () => answer(false));
   });

@@ -31,7 +31,9 @@ export function listeningSockets(pids: readonly number[]): ListeningSocket[] {
         const [address = '', port = ''] = local.split(':');
         // 0A is LISTEN. Addresses are words in the byte order of the machine: 0100007F is 127.0.0.1.
         if (state !== '0A' || !own.has(inode)) return [];
-        const loopback = /^[0-9A-F]{6}7F$/.test(address) || address === '00000000000000000000000001000000';
+        // Java writes 127.0.0.1 as an address of IPv6.
+        const loopback =
+          /^(?:0{16}FFFF0{4})?[0-9A-F]{6}7F$/.test(address) || address === '00000000000000000000000001000000';
         return [{ address, port: parseInt(port, 16), loopback }];
       }),
   );

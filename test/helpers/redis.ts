@@ -10,6 +10,7 @@ import type { TestContext } from 'node:test';
 import { findProgram } from '../../local-edge/src/services/find-server.ts';
 import type { FoundProgram } from '../../local-edge/src/services/find-server.ts';
 import type { RedisProgram } from './newest-redis.ts';
+import { traceCommands } from './command-trace.ts';
 
 export interface RedisOptions {
   /** Arguments after the ones that every test server gets, as in `['--requirepass', 'x']`. */
@@ -71,6 +72,7 @@ export async function startRedis(t: TestContext | undefined, options: RedisOptio
       await sleep(5);
     }
     if (ended(started)) throw new Error(`port ${port} belongs to somebody else\n${output}`);
+    traceCommands(port);
   };
   const kill = async (signal: NodeJS.Signals) => {
     const current = child;

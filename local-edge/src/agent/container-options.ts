@@ -17,7 +17,8 @@ export interface ContainerOptions {
 }
 
 export interface Mount {
-  readonly kind: 'volume' | 'bind' | 'private' | 'tmpfs';
+  /** `memory`: a named volume of the local driver on a tmpfs, which lives as long as a container holds it. */
+  readonly kind: 'volume' | 'memory' | 'bind' | 'private' | 'tmpfs';
   /** Name of a volume, host path of a bind; the target itself for the others. */
   readonly source: string;
   readonly target: string;
@@ -50,6 +51,8 @@ const meaninglessHost = new Set(
     'UsernsMode VolumeDriver'
   ).split(' '),
 );
+/** A template has no other way to leave PortBindings out by a variable; the daemon takes no notice of names that it does not know. */
+const unpublished = 'NoPortBindings';
 const ordinaryNetworks = new Set(['', 'default', 'bridge', 'azure-iot-edge']);
 
 /** Reads createOptions; answers the names and reasons of what cannot be honoured when there is any. */
@@ -91,7 +94,7 @@ export function readContainerOptions(
   if (host !== undefined && host !== null && !isRecord(host)) refused.push('HostConfig is not an object');
   for (const [key, value] of Object.entries(isRecord(host) ? host : {})) {
     const name = `HostConfig.${key}`;
-    if (isEmpty(value)) continue;
+    if (isEmpty(value) || key === unpublished) continue;
     if (key === 'Binds') result.mounts.push(...read.binds(value));
     else if (key === 'Mounts') result.mounts.push(...read.mounts(value));
     else if (key === 'Tmpfs') result.mounts.push(...read.tmpfs(value));
@@ -108,6 +111,13 @@ export function readContainerOptions(
 function isEmpty(value: unknown): boolean {
   if (value === null || value === undefined || value === '' || value === false) return true;
   return Array.isArray(value) ? value.length === 0 : isRecord(value) && Object.keys(value).length === 0;
+}
+
+function isInMemory(mount: unknown): boolean {
+  const options = isRecord(mount) ? mount['VolumeOptions'] : undefined;
+  const driver = isRecord(options) ? options['DriverConfig'] : undefined;
+  const values = isRecord(driver) ? driver['Options'] : undefined;
+  return isRecord(values) && values['type'] === 'tmpfs';
 }
 
 class Reader {
@@ -214,8 +224,8 @@ class Reader {
   }
 
   /** The name becomes a folder's: what Docker refuses as a name could also leave the folder of the volumes. */
-  volume(source: string, target: string): Mount[] {
-    if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(source)) return [{ kind: 'volume', source, target }];
+  volume(source: string, target: string, kind: 'volume' | 'memory' = 'volume'): Mount[] {
+    if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(source)) return [{ kind, source, target }];
     this.#refused.push(
       `the volume name ${JSON.stringify(source)} is not one that Docker takes (letters, digits and _.-, at least two)`,
     );
@@ -229,7 +239,8 @@ class Reader {
       const target = isRecord(mount) && typeof mount['Target'] === 'string' ? mount['Target'] : '';
       if (target.startsWith('/') && type === 'tmpfs') return [{ kind: 'tmpfs', source: target, target }];
       if (target.startsWith('/') && type === 'volume') {
-        return source === '' ? [{ kind: 'private', source: target, target }] : this.volume(source, target);
+        if (source === '') return [{ kind: 'private', source: target, target }];
+        return this.volume(source, target, isInMemory(mount) ? 'memory' : 'volume');
       }
       if (target.startsWith('/') && type === 'bind' && source.startsWith('/'))
         return [{ kind: 'bind', source, target }];

@@ -65,15 +65,30 @@ export class Launcher {
     rmSync(this.#folderOf(name), { recursive: true, force: true });
   }
 
+  /** What volumes in memory held is gone after a restart of the machine. */
+  clearMemory(): void {
+    rmSync(this.#memoryVolumes(), { recursive: true, force: true });
+  }
+
   #folderOf(name: string): string {
     return join(this.#options.stateDir, 'run', name);
+  }
+
+  #memoryVolumes(): string {
+    // No module can have a name with a dot.
+    return join(this.#options.stateDir, 'run', '.volumes');
   }
 
   async #surround(module: DesiredModule, options: ContainerOptions): Promise<Surroundings> {
     const { stateDir, env } = this.#options;
     const own = this.#folderOf(module.name);
     mkdirSync(own, { recursive: true, mode: 0o700 });
-    const folders = prepareFolders(options.mounts, join(stateDir, 'volumes'), own);
+    const memoryVolumes = this.#memoryVolumes();
+    const folders = prepareFolders(options.mounts, {
+      volumes: join(stateDir, 'volumes'),
+      memoryVolumes,
+      own,
+    });
     const map = (text: string) => mapPaths(text, folders);
     const mapAll = (values: Readonly<Record<string, string>>) =>
       Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]));

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FoundProgram } from '../services/find-server.ts';
-import { findExecutable } from '../services/find-server.ts';
+import { findExecutable } from '../services/find-executable.ts';
 import { services } from '../services/catalogue.ts';
 
 const standIn = fileURLToPath(new URL('./redis-cli.js', import.meta.url));
@@ -39,13 +39,13 @@ export async function writeRedisWrappers(input: WrapperInput): Promise<void> {
         : [...settings, quote(real.path), ...(isServer ? found.args.map(quote) : [])];
     const run = `exec env ${words.join(' ')} `;
     const file = join(folder, alias);
-    writeFileSync(file, isServer ? serverScript(run, input.ports) : clientScript(run, input));
+    writeFileSync(file, isServer ? serverScript(run, input.ports, found.version) : clientScript(run, input));
     chmodSync(file, 0o755);
   }
 }
 
 // The last of several equal options counts for the server, so ours go to the end.
-function serverScript(run: string, ports: ReadonlyMap<number, number>): string {
+function serverScript(run: string, ports: ReadonlyMap<number, number>, version: string): string {
   const cases = [...ports].map(([container, loopback]) => `    ${container}) echo ${loopback} ;;`).join('\n');
   const first = [...ports.keys()][0] ?? 6379;
   return `#!/bin/sh
@@ -62,12 +62,23 @@ for argument; do
   case $previous in
     --port) port=$argument ;;
     --tls-port) tls=$argument ;;
+    --aclfile) ${forgetCommands(version)} ;;
   esac
   previous=$argument
 done
 [ -n "$tls" ] && set -- "$@" --tls-port "$(map "$tls")"
 ${run}"$@" --port "$(map "$port")" --bind 127.0.0.1
 `;
+}
+
+/**
+ * A server refuses an ACL file that permits a command which it does not know. The image of the manifest may be newer than the
+ * program that stands in for it: WAITAOF came with 7.2.
+ */
+function forgetCommands(version: string): string {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major > 7 || (major === 7 && minor >= 2)) return ':';
+  return `sed 's/ +waitaof//' "$argument" > "$argument.known" && mv "$argument.known" "$argument"`;
 }
 
 function clientScript(run: string, input: WrapperInput): string {

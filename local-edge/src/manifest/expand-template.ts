@@ -23,6 +23,8 @@ export interface TemplateInput {
 export interface Expansion {
   /** As `az iot edge set-modules --content` takes it; undefined when a finding is an error. */
   readonly manifest: ConfigurationContent | undefined;
+  /** What was made of the template so far, errors or not; undefined when it has no modulesContent. */
+  readonly content: ConfigurationContent['modulesContent'] | undefined;
   readonly findings: readonly Finding[];
   /** The modules that have a module.json, with the names of their images. */
   readonly modules: readonly ModuleImages[];
@@ -49,12 +51,12 @@ export function expandTemplate(input: TemplateInput): Expansion {
       path,
       problem: `not JSON after variables were filled in: ${problem}.${hint}`,
     });
-    return { manifest: undefined, findings, modules };
+    return { manifest: undefined, content: undefined, findings, modules };
   }
   const content = modulesContentOf(reading.value);
   if (content === undefined) {
     findings.push({ severity: 'error', path: '$', problem: 'there is no object "modulesContent".' });
-    return { manifest: undefined, findings, modules };
+    return { manifest: undefined, content: undefined, findings, modules };
   }
   for (const { module, place } of modulesOf(content)) {
     expandModule(module, place, { ...input, images: modules }, findings);
@@ -62,7 +64,7 @@ export function expandTemplate(input: TemplateInput): Expansion {
   findings.push(...leftovers(content, filled.unknown));
   findings.push(...validateManifest(content));
   const usable = !findings.some((finding) => finding.severity === 'error');
-  return { manifest: usable ? { modulesContent: content } : undefined, findings, modules };
+  return { manifest: usable ? { modulesContent: content } : undefined, content, findings, modules };
 }
 
 type Content = Record<string, Record<string, JsonValue>>;
@@ -125,6 +127,8 @@ function leftovers(content: unknown, unknown: readonly string[], path = '$.modul
     const braced = reference.startsWith('${');
     // Conditions of routes name properties of a message in the same way: $body.x, $connectionModuleId.
     if (!braced && /\.routes(\.|\[)/.test(path)) continue;
+    // A shell's own variables have small letters; those of .env have none.
+    if (!braced && /\.createOptions\d*$/.test(path) && !/[A-Z]/.test(reference)) continue;
     findings.push({
       severity: braced || path.endsWith('.image') ? 'error' : 'warning',
       path,

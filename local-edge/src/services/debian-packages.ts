@@ -7,6 +7,8 @@ import { lastLine, runCommand } from './command.ts';
 import type { ServiceDescription } from './catalogue.ts';
 
 export interface Unpacked {
+  /** Folder that stands for the root of the file system. */
+  readonly root: string;
   /** Folders that hold programs. */
   readonly folders: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -26,28 +28,34 @@ export async function isDebian(): Promise<boolean> {
 
 /**
  * Downloads the distribution's own packages and unpacks them into the cache. Installing them instead would need root and
- * start daemons on the standard ports. apt's lists and archives are private ones; the sources are the machine's.
+ * start daemons on the standard ports. apt's lists and archives are private ones; the sources are the machine's. `finish` may put
+ * right what the packages' own scripts would have done.
  */
 export async function unpackPackages(
-  service: ServiceDescription,
+  service: Pick<ServiceDescription, 'debianPackages'>,
   cache: string,
   say: (line: string) => void,
+  finish: (root: string) => Promise<void> = () => Promise.resolve(),
 ): Promise<Unpacked> {
   const release = await readFile('/etc/os-release', 'utf8');
   const id = /^ID="?([\w.-]+)/m.exec(release)?.[1] ?? 'debian';
   const version = /^VERSION_ID="?([\w.-]+)/m.exec(release)?.[1] ?? 'rolling';
   const target = join(cache, `${id}-${version}-${process.arch}`, service.debianPackages.join('+'));
-  await buildOnce(target, (folder) => download(service, folder, target, say));
+  await buildOnce(target, async (folder) => {
+    await download(service, folder, target, say);
+    await finish(join(folder, 'root'));
+  });
   const root = join(target, 'root');
   const libraries = await libraryFolders(root);
   return {
+    root,
     folders: [join(root, 'usr/bin'), join(root, 'usr/sbin')].filter((folder) => existsSync(folder)),
     env: libraries.length === 0 ? {} : { LD_LIBRARY_PATH: libraries.join(':') },
   };
 }
 
 async function download(
-  service: ServiceDescription,
+  service: Pick<ServiceDescription, 'debianPackages'>,
   folder: string,
   target: string,
   say: (line: string) => void,

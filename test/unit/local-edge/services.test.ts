@@ -9,7 +9,8 @@ import type { TestContext } from 'node:test';
 import { EdgeError } from '../../../local-edge/src/errors.ts';
 import { buildOnce, cacheFolder } from '../../../local-edge/src/services/cache.ts';
 import { runCommand } from '../../../local-edge/src/services/command.ts';
-import { findExecutable, findProgram, findServer } from '../../../local-edge/src/services/find-server.ts';
+import { findExecutable } from '../../../local-edge/src/services/find-executable.ts';
+import { findProgram, findServer } from '../../../local-edge/src/services/find-server.ts';
 
 function folder(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'services-'));

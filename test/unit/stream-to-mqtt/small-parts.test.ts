@@ -9,7 +9,7 @@ import { hex, outcomeOf } from '../../../modules/stream-to-mqtt/src/mqtt/mqtt-ou
 import { propertiesFor, packetSize } from '../../../modules/stream-to-mqtt/src/mqtt/mqtt-properties.ts';
 import { readClaimed, readStreams } from '../../../modules/stream-to-mqtt/src/streams/redis-replies.ts';
 import { streamChooser } from '../../../modules/stream-to-mqtt/src/streams/stream-choice.ts';
-import { TokenBucket } from '../../../modules/stream-to-mqtt/src/flow/token-bucket.ts';
+import { TokenBucket } from '../../../modules/common/src/token-bucket.ts';
 
 const bytes = (...parts: string[]): Buffer[] => parts.map((part) => Buffer.from(part));
 

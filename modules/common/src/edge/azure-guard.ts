@@ -1,7 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { createRequire } from 'node:module';
 import { MqttBase } from 'azure-iot-mqtt-base';
-import { errorText } from '../errors.ts';
+import { errorText, SuiteError } from '../errors.ts';
 import type { Corkable } from '../write-gathering.ts';
 import { createWriteGathering } from '../write-gathering.ts';
 
@@ -151,10 +150,17 @@ function createProvider(connectTimeoutMs: number, onError: (error: unknown) => v
   };
 }
 
-/** The very mqtt.js that the SDK would load for itself. */
+/**
+ * The very mqtt.js that the SDK loads for itself, also when both are part of a bundle: it keeps the library in a property that its
+ * types call private.
+ */
 function loadMqtt(): Connect {
-  const fromHere = createRequire(import.meta.url);
-  const fromSdk = createRequire(fromHere.resolve('azure-iot-mqtt-base'));
-  const mqtt = fromSdk('mqtt') as { connect: Connect };
+  const mqtt: unknown = Reflect.get(new MqttBase(), 'mqttProvider');
+  if (!isConnectable(mqtt))
+    throw new SuiteError('INTERNAL', 'loading mqtt.js: azure-iot-mqtt-base holds none');
   return mqtt.connect.bind(mqtt);
+}
+
+function isConnectable(library: unknown): library is { connect: Connect } {
+  return typeof library === 'object' && library !== null && 'connect' in library;
 }

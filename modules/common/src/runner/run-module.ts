@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { systemClock } from '../clock.ts';
 import { parseCommandLine } from './command-line.ts';
 import { ConfigError, errorText } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -8,6 +9,7 @@ import type { ModuleDefinition } from './module.ts';
 import type { ProcessFacts } from './process-metrics.ts';
 import { runCommand } from './run-command.ts';
 import type { Fields } from '../settings/settings.ts';
+import { awaitSecretFiles } from './secret-files.ts';
 import { allFields } from '../settings/settings-common.ts';
 import { parseConfigFile } from '../settings/settings-file.ts';
 import type { Sources } from '../settings/settings-parse.ts';
@@ -43,6 +45,8 @@ export async function runModule<F extends Fields>(definition: ModuleDefinition<F
       const starting = Promise.withResolvers<RunningModule>();
       // Before the start's first line: process 1 of a container misses a signal for which there is no handler.
       endOnSignals(starting.promise, log);
+      const look = { exists: existsSync, clock: systemClock };
+      await awaitSecretFiles(allFields(definition), process.env, look);
       starting.resolve(startModule(definition, { sources, log, hostName: hostname(), processFacts }));
       await starting.promise;
       return;

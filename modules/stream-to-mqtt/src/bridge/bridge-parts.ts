@@ -1,8 +1,7 @@
 import type { Clock, Log, ModuleContext } from '@iotedge-redis/common';
-import { RedisConnection, redisTarget } from '@iotedge-redis/common';
+import { optionalBucket, RedisConnection, redisTarget } from '@iotedge-redis/common';
 import { Flow } from '../flow/flow.ts';
 import type { Slot } from '../flow/lane.ts';
-import { optionalBucket } from '../flow/token-bucket.ts';
 import { databasesOf, instanceSuffix } from '../settings.ts';
 import type { BridgeSettings } from '../settings.ts';
 import type { Sink } from '../sink/sink.ts';

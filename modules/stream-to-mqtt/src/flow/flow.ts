@@ -1,4 +1,4 @@
-import type { Clock, Log } from '@iotedge-redis/common';
+import type { Clock, Log, TokenBucket } from '@iotedge-redis/common';
 import type { BridgedStream, Outgoing } from '../streams/bridged-stream.ts';
 import type { Lane, Slot } from './lane.ts';
 import { Latch } from './latch.ts';
@@ -6,7 +6,6 @@ import { Outbox } from './outbox.ts';
 import type { Entry } from '../streams/redis-replies.ts';
 import type { Refusal, Sink } from '../sink/sink.ts';
 import { RefusalGuard } from './refusal-guard.ts';
-import type { TokenBucket } from './token-bucket.ts';
 
 export interface FlowOptions {
   readonly sink: Sink<Slot<Outgoing>>;

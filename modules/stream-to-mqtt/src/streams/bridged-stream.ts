@@ -5,7 +5,7 @@ import type { Lane } from '../flow/lane.ts';
 import type { EntryFacts, PayloadResult } from '../shape/payload.ts';
 import type { Entry } from './redis-replies.ts';
 import type { Message, Refusal } from '../sink/sink.ts';
-import type { TokenBucket } from '../flow/token-bucket.ts';
+import type { TokenBucket } from '@iotedge-redis/common';
 import { labelOf } from '../shape/topic.ts';
 import type { FieldLookup, TopicResult } from '../shape/topic.ts';
 

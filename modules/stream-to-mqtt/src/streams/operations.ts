@@ -1,6 +1,5 @@
 import type { Clock } from '@iotedge-redis/common';
-import { errorText, RedisCallError, sleep, SuiteError } from '@iotedge-redis/common';
-import { TokenBucket } from '../flow/token-bucket.ts';
+import { errorText, RedisCallError, sleep, SuiteError, TokenBucket } from '@iotedge-redis/common';
 
 export interface OperationOptions {
   /** Operations per second; 0 is no limit. */

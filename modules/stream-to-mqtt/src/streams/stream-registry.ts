@@ -1,6 +1,6 @@
 import type { Clock } from '@iotedge-redis/common';
+import { optionalBucket } from '@iotedge-redis/common';
 import type { Flow } from '../flow/flow.ts';
-import { optionalBucket } from '../flow/token-bucket.ts';
 import type { BridgeSettings } from '../settings.ts';
 import { shapingFor } from '../shape/shaping.ts';
 import { nameOf } from '../shape/text-of.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@iotedge-redis/common';
+import type { Clock } from './clock.ts';
 
 /**
  * A rate with a burst of one second. `spend` may overdraw: what is read before its size is known becomes a debt that is waited

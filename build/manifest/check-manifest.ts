@@ -1,0 +1,77 @@
+import { checkConfiguration } from '../../local-edge/src/hub/configuration.ts';
+import { isRecord } from '../../local-edge/src/manifest/record.ts';
+import type { Finding } from '../../local-edge/src/manifest/finding.ts';
+import { checkImage } from './check-images.ts';
+import type { Images } from './check-images.ts';
+import { checkOptions } from './check-options.ts';
+import { checkHostPorts, checkMemory } from './check-resources.ts';
+import { checkRoutes } from './check-routes.ts';
+import { checkSecrets } from './check-secrets.ts';
+import { checkSettings } from './check-settings.ts';
+import type { Content, DeployedModule } from './content.ts';
+import { deployedModules, error, twinPlace } from './content.ts';
+import type { OwnModule } from './own-modules.ts';
+
+export interface CheckInput {
+  readonly content: Content;
+  readonly images: Images;
+  readonly own: ReadonlyMap<string, OwnModule>;
+}
+
+/** What is wrong with an expanded manifest, beyond what edgeAgent's own rules say of it. */
+export function checkManifest({ content, images, own }: CheckInput): Finding[] {
+  const modules = deployedModules(content);
+  const ours = new Map<string, OwnModule>();
+  for (const module of modules) {
+    // A module may have another name than its image: a second instance.
+    const built = images.modules.find((one) => imageIs(module, one.repository));
+    const known = built === undefined ? undefined : own.get(built.name);
+    if (known !== undefined) ours.set(module.name, known);
+  }
+  return [
+    ...modules.flatMap((module) => {
+      const known = ours.get(module.name);
+      return [
+        ...checkImage(module, images),
+        ...checkOptions(module),
+        ...checkMemory(module),
+        ...(known === undefined ? [] : checkSettings(content, module, known)),
+      ];
+    }),
+    ...checkHostPorts(modules),
+    ...checkRoutes(content, modules, ours),
+    ...checkTwins(content),
+    ...checkRestartPolicies(content),
+    ...checkSecrets(content, modules, ours),
+  ];
+}
+
+function imageIs({ image }: DeployedModule, repository: string): boolean {
+  return image.startsWith(`${repository}:`);
+}
+
+/** What IoT Hub would refuse: sizes, depth and names of twins, the grammar of routes. */
+function checkTwins(content: Content): Finding[] {
+  return checkConfiguration({ modulesContent: content }, () => ({})).findings.map((sentence) => {
+    const place = /^(?:modulesContent\.)?(\$?[\w-]+)(?: route "([^"]*)"[^:]*)?: (.*)$/s.exec(sentence);
+    if (place === null) return error('$.modulesContent', sentence);
+    const [, name = '', route, problem = ''] = place;
+    return error(route === undefined ? twinPlace(name) : `${twinPlace(name)}.routes.${route}`, problem);
+  });
+}
+
+/** edgeAgent has a default for it; the published schema, and with it the tools, demand it. */
+function checkRestartPolicies(content: Content): Finding[] {
+  const desired = content['$edgeAgent']?.['properties.desired'];
+  const modules = isRecord(desired) ? desired['modules'] : undefined;
+  return Object.entries(isRecord(modules) ? modules : {}).flatMap(([name, module]) =>
+    isRecord(module) && module['restartPolicy'] === undefined
+      ? [
+          error(
+            `$.modulesContent.$edgeAgent['properties.desired'].modules.${name}.restartPolicy`,
+            'it is missing; it must be one of never, on-failure, on-unhealthy, always.',
+          ),
+        ]
+      : [],
+  );
+}

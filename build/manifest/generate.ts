@@ -1,0 +1,71 @@
+import { join, relative } from 'node:path';
+import { expandTemplate } from '../../local-edge/src/manifest/expand-template.ts';
+import type { Finding } from '../../local-edge/src/manifest/finding.ts';
+import type { ModuleImages } from '../../local-edge/src/manifest/module-images.ts';
+import { readTemplate } from '../../local-edge/src/manifest/read-template.ts';
+import type { EnvironmentValues } from '../../local-edge/src/manifest/template-sources.ts';
+import { checkManifest } from './check-manifest.ts';
+import { error } from './content.ts';
+import type { Content } from './content.ts';
+import { buildsFromHere, readOwnModules } from './own-modules.ts';
+import { selectModules } from './select-modules.ts';
+
+export interface GenerateOptions {
+  /** Folder of the templates and of `modules/`. */
+  readonly root: string;
+  readonly platform?: string;
+  readonly isDebug?: boolean;
+  readonly envPath?: string;
+  /** Names of the modules to keep; all by default. */
+  readonly modules?: readonly string[];
+  /** The process environment; it wins over the `.env` file. */
+  readonly env: EnvironmentValues;
+}
+
+export interface Generated {
+  /** Text of the manifest, as it is written; undefined when the template cannot be expanded at all. */
+  readonly text: string | undefined;
+  /** Where it belongs, relative to the root: what iotedgedev and VS Code write. */
+  readonly path: string;
+  readonly findings: readonly Finding[];
+}
+
+/** Makes a deployment manifest of a template and checks it, without writing anything. Rejects with an EdgeError when a file is missing. */
+export async function generateManifest(options: GenerateOptions): Promise<Generated> {
+  const { root, isDebug = false } = options;
+  const template = isDebug ? 'deployment.debug.template.json' : 'deployment.template.json';
+  const input = await readTemplate({
+    templatePath: join(root, template),
+    ...(options.envPath === undefined ? {} : { envPath: options.envPath }),
+    ...(options.platform === undefined ? {} : { platform: options.platform }),
+    env: options.env,
+  });
+  const expansion = expandTemplate({ ...input, templatePath: relative(root, input.templatePath) });
+  const path = join('config', `deployment${isDebug ? '.debug' : ''}.${input.platform}.json`);
+  const { findings } = expansion;
+  if (expansion.content === undefined) return { text: undefined, path, findings };
+  const selected =
+    options.modules === undefined
+      ? { content: expansion.content as Content }
+      : selectModules(expansion.content, options.modules);
+  if ('unknown' in selected) {
+    const problem = `--modules: the template has no module ${selected.unknown.join(', ')}; it has ${selected.known.join(', ')}.`;
+    return { text: undefined, path, findings: [...findings, error(template, problem)] };
+  }
+  const more = checkManifest({
+    content: selected.content,
+    own: await readOwnModules(root),
+    images: {
+      modules: expansion.modules,
+      platform: input.platform,
+      builds: ({ folder }: ModuleImages, dockerfile) => buildsFromHere(root, folder, dockerfile),
+    },
+  });
+  const text = `${JSON.stringify({ modulesContent: selected.content }, null, 2)}\n`;
+  return { text, path, findings: unique([...findings, ...more]) };
+}
+
+/** Several checks may see the same. */
+function unique(findings: readonly Finding[]): Finding[] {
+  return [...new Map(findings.map((one) => [`${one.path}: ${one.problem}`, one])).values()];
+}

@@ -1,0 +1,17 @@
+import type { JsonObject } from '@iotedge-redis/common';
+import type { PartitionLane } from './partition-lane.ts';
+import type { ReplayRequest, ReplayResult } from './replay.ts';
+
+/** What the direct methods and the metrics see of the part. */
+export interface IngestView {
+  readonly lanes: readonly PartitionLane[];
+  readonly pauses: ReadonlyMap<string, string>;
+  readonly isConnected: boolean;
+  readonly memoryPercent: number | undefined;
+  pause(): void;
+  resume(): void;
+  summary(): JsonObject;
+  statusOf(lanes: readonly PartitionLane[]): JsonObject[];
+  deadLetters(): Promise<number | null>;
+  replay(request: ReplayRequest): Promise<ReplayResult>;
+}

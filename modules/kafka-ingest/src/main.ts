@@ -1,0 +1,4 @@
+import { runModule } from '@iotedge-redis/common';
+import { kafkaIngest } from './module.ts';
+
+await runModule(kafkaIngest);

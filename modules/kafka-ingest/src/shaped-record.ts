@@ -1,0 +1,249 @@
+import { isAscii } from 'node:buffer';
+import type { CallBuffer } from './call-buffer.ts';
+import { fromBinary } from './binary-text.ts';
+import type { JsonFields, NumberWatch } from './json-fields.ts';
+import { flatten, isJson, parseFields, parseFieldsExactly, valueText } from './json-fields.ts';
+import type { KafkaRecord, RecordFault, TopicPartition } from './record.ts';
+import type { Shape } from './shape.ts';
+import { DELETED, UPDATED } from './shape.ts';
+import type { Filled, Template, TemplateScope } from './template.ts';
+import { ttlMs } from './ttl.ts';
+
+/** Most arguments of one command inside of the script. */
+const MANY = 4000;
+
+/**
+ * Writes what a record does to Redis as arguments of the script, or returns why it cannot be done, in which case nothing was
+ * written. The script's side of this form is in apply-script.ts.
+ */
+export function writeRecord(
+  out: CallBuffer,
+  shape: Shape,
+  place: TopicPartition,
+  record: KafkaRecord,
+): RecordFault | undefined {
+  const { value } = record;
+  if (value === null) return writeTombstone(out, shape, place, record);
+  if (value.length + (record.key?.length ?? 0) > shape.maxRecordBytes)
+    return { code: 'TOO_LARGE', reason: `the record is larger than ${shape.maxRecordBytes} bytes` };
+  const isHash = shape.mode === 'hash' || shape.mode === 'hash-replace';
+  if (!isHash && !needsFields(shape)) {
+    if (shape.mode === 'json' && !isJson(value.toString()))
+      return { code: 'BAD_JSON', reason: 'the value is no JSON' };
+    return writeShaped(out, shape, place, record, value, undefined, { isRounded: false });
+  }
+  const text = value.toString();
+  const fields = parseFields(text);
+  if (fields === undefined) return { code: 'BAD_JSON', reason: 'the value is no JSON object' };
+  const watch = { isRounded: false };
+  const before = out.mark();
+  const fault = writeShaped(out, shape, place, record, value, fields, watch, text);
+  if (!watch.isRounded) return fault;
+  out.reset(before);
+  return writeShaped(out, shape, place, record, value, parseFieldsExactly(text), watch, text);
+}
+
+function writeShaped(
+  out: CallBuffer,
+  shape: Shape,
+  place: TopicPartition,
+  record: KafkaRecord,
+  value: Buffer,
+  fields: JsonFields | undefined,
+  watch: NumberWatch,
+  text = '',
+): RecordFault | undefined {
+  const ttl = ttlMs(shape.ttl, record, fields);
+  if (ttl === undefined) return { code: 'BAD_TTL', reason: 'the time to live is no number of seconds' };
+  const scope = { record, topic: place.topic, partition: place.partition, fields, db: shape.db, watch };
+  const names = fillNames(shape, scope, shape.key, shape.index?.member);
+  if ('code' in names) return names;
+  if (fields !== undefined && (shape.mode === 'hash' || shape.mode === 'hash-replace')) {
+    // Without an escape nothing in it can be anything but ASCII.
+    const isPlain = isAscii(value) && !text.includes('\\');
+    writeFields(out, shape, record, names, place, { fields, watch, isPlain }, ttl);
+    return undefined;
+  }
+  writeNames(out, ttl > 0 ? 't' : 's', record, names, shape, place);
+  if (ttl > 0) out.binary(String(ttl));
+  out.bytes(value);
+  return undefined;
+}
+
+interface Names {
+  readonly key: string;
+  readonly channel: string | undefined;
+  readonly member: string | undefined;
+}
+
+function needsFields(shape: Shape): boolean {
+  return (
+    shape.key.needsFields ||
+    shape.ttl.field !== undefined ||
+    shape.index?.member.needsFields === true ||
+    shape.channel?.needsFields === true
+  );
+}
+
+function writeTombstone(
+  out: CallBuffer,
+  shape: Shape,
+  place: TopicPartition,
+  record: KafkaRecord,
+): RecordFault | undefined {
+  const watch = { isRounded: false };
+  const { topic, partition } = place;
+  const scope = { record, topic, partition, fields: undefined, db: shape.db, watch };
+  const names = fillNames(shape, scope, shape.tombstoneKey, shape.index?.tombstoneMember);
+  if ('code' in names) return names;
+  writeNames(out, 'd', record, names, shape, place);
+  return undefined;
+}
+
+function fillNames(
+  shape: Shape,
+  scope: TemplateScope,
+  keyTemplate: Template,
+  memberTemplate: Template | undefined,
+): Names | RecordFault {
+  const key = keyTemplate.fill(scope);
+  if ('missing' in key) return missing('key', key, scope);
+  if (key.text === '') return { code: 'NO_KEY', reason: 'the key is empty' };
+  const full = { ...scope, redisKey: key.text };
+  const channel = shape.payload === 'none' ? undefined : shape.channel?.fill(full);
+  if (channel !== undefined && 'missing' in channel) return missing('channel', channel, scope);
+  const member = memberTemplate?.fill(full);
+  if (member !== undefined && 'missing' in member) return missing('member of the index', member, scope);
+  return { key: key.text, channel: channel?.text, member: member?.text };
+}
+
+function missing(
+  what: string,
+  filled: Filled & { readonly missing: string },
+  scope: TemplateScope,
+): RecordFault {
+  const who = scope.record.value === null && !filled.missing.startsWith('@') ? 'a tombstone' : 'the record';
+  return { code: 'NO_KEY', reason: `the ${what} needs {${filled.missing}}, which ${who} does not have` };
+}
+
+/** What every record begins with. */
+function writeNames(
+  out: CallBuffer,
+  op: string,
+  record: KafkaRecord,
+  names: Names,
+  shape: Shape,
+  place: TopicPartition,
+): void {
+  out.binary(op);
+  out.binary(record.offset);
+  out.binary(names.key);
+  if (names.channel !== undefined) out.binary(names.channel);
+  if (shape.payload === 'json') out.text(notice(op, record, names.key, place));
+  if (names.member !== undefined) out.binary(names.member);
+}
+
+/** The notice but for its last field, which only the script knows. */
+function notice(op: string, record: KafkaRecord, key: string, { topic, partition }: TopicPartition): string {
+  const head = JSON.stringify({
+    key: fromBinary(key),
+    op: op === 'd' ? DELETED : UPDATED,
+    ver: Number(record.offset),
+    topic,
+    partition,
+    offset: Number(record.offset),
+    ts: Number(record.timestamp),
+  });
+  return `${head.slice(0, -1)},"changed":`;
+}
+
+interface Fields {
+  readonly fields: JsonFields;
+  readonly watch: NumberWatch;
+  /** Names and values are ASCII throughout. */
+  readonly isPlain: boolean;
+}
+
+function writeFields(
+  out: CallBuffer,
+  shape: Shape,
+  record: KafkaRecord,
+  names: Names,
+  place: TopicPartition,
+  { fields, watch, isPlain }: Fields,
+  ttl: number,
+): void {
+  const set: string[] = [];
+  const removed: string[] = [];
+  const add = (name: string, value: unknown): void => {
+    if (shape.excluded.size > 0 && shape.excluded.has(name)) return;
+    if (value === null) removed.push(name);
+    else set.push(name, valueText(value, watch));
+  };
+  if (shape.nested === 'flatten') flatten(fields, add);
+  else for (const name in fields) add(name, fields[name]);
+  const isReplaced = shape.mode === 'hash-replace';
+  const isShort = !isReplaced && ttl === 0 && removed.length === 0 && set.length > 0 && set.length <= MANY;
+  writeNames(out, isShort ? 'h' : isReplaced ? 'r' : 'm', record, names, shape, place);
+  if (!isShort) {
+    out.binary(String(ttl));
+    if (!isReplaced) {
+      out.binary(String(removed.length));
+      for (const name of removed) out.text(name);
+    }
+  }
+  out.binary(String(set.length));
+  if (isPlain) for (const text of set) out.binary(text);
+  else for (const text of set) out.text(text);
+}
+
+/** Writes a record that could not be stored, for the dead-letter stream. */
+export function writeDeadLetter(
+  out: CallBuffer,
+  place: TopicPartition,
+  record: KafkaRecord,
+  fault: RecordFault,
+  keepBytes: number,
+  now: number,
+): void {
+  const { key, value, headers } = record;
+  const isCut = (value?.length ?? 0) > keepBytes;
+  const texts: readonly (readonly [string, string])[] = [
+    ['topic', place.topic],
+    ['partition', String(place.partition)],
+    ['offset', record.offset],
+    ['timestamp', record.timestamp],
+    ['code', fault.code],
+    ['reason', fault.reason],
+    ['at', new Date(now).toISOString()],
+    ...(headers === undefined || Object.keys(headers).length === 0
+      ? []
+      : ([['headers', JSON.stringify(headers, asText)]] as const)),
+    ...(isCut ? ([['truncated', String(value?.length ?? 0)]] as const) : []),
+  ];
+  const buffers: readonly (readonly [string, Buffer | null])[] = [
+    ['key', key],
+    ['value', isCut ? (value?.subarray(0, keepBytes) ?? null) : value],
+  ];
+  const present = buffers.filter((pair): pair is readonly [string, Buffer] => pair[1] !== null);
+  out.binary('f');
+  out.binary(record.offset);
+  out.binary('');
+  out.binary(String((texts.length + present.length) * 2));
+  for (const [name, text] of texts) {
+    out.binary(name);
+    out.text(text);
+  }
+  for (const [name, bytes] of present) {
+    out.binary(name);
+    out.bytes(bytes);
+  }
+}
+
+/** Header values are bytes; JSON has text. */
+function asText(this: unknown, _name: string, value: unknown): unknown {
+  const isBuffer = typeof value === 'object' && value !== null && 'type' in value && value.type === 'Buffer';
+  if (isBuffer && 'data' in value && Array.isArray(value.data))
+    return Buffer.from(value.data as number[]).toString();
+  return value;
+}
