@@ -124,7 +124,7 @@ export async function startAzurite(t?: TestContext): Promise<TestAzurite> {
 }
 
 async function untilThere(child: ChildProcess, attempt: () => Promise<unknown>): Promise<void> {
-  for (const deadline = Date.now() + 30_000; ;) {
+  for (const deadline = Date.now() + 90_000; ;) {
     try {
       await attempt();
       return;

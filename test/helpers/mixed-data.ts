@@ -73,7 +73,7 @@ export async function dumpAll(port: number): Promise<ReadonlyMap<string, string>
               ? await members(client, key)
               : await client.dumpBuffer(key);
           const digest = createHash('sha256').update(content).digest('hex');
-          found.set(`${db} ${key.toString('hex')}`, `${digest} ${await client.pexpiretime(key)}`);
+          found.set(`${db} ${key.toString('hex')}`, `${digest} ${await expiryOf(client, key)}`);
         }
       } while (cursor !== '0');
     }
@@ -81,6 +81,11 @@ export async function dumpAll(port: number): Promise<ReadonlyMap<string, string>
   } finally {
     client.disconnect();
   }
+}
+
+/** Servers before 7.0 say only how long it is until then. */
+async function expiryOf(client: Redis, key: Buffer): Promise<string> {
+  return client.pexpiretime(key).then(String, async () => ((await client.pttl(key)) < 0 ? '-1' : 'expires'));
 }
 
 async function members(client: Redis, key: Buffer): Promise<string> {

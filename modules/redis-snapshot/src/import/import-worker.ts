@@ -84,7 +84,7 @@ export function createImportWorker(options: ImportWorkerOptions): Worker {
           checkPlan: (plan, index) => checkManifest(plan, chosen.blobs[index]?.part),
           progress: (fields) => work.progress(fields),
         });
-        return { ...chosenName(chosen), ...result, isSanitized: before !== undefined };
+        return { ...chosenName(chosen), files: inputs.length, ...result, isSanitized: before !== undefined };
       } finally {
         if (before !== undefined) await putBack(connection, before, work);
       }
