@@ -11,6 +11,17 @@ import type { Patience } from '@iotedge-redis/common/blob';
 import { typeName } from '../rdb/layouts.ts';
 import type { ChunkEntry, RestoreChunk } from './restore-chunk.ts';
 
+/** Redis does not hold what this run wrote last: it was wiped, or came back with an older state. */
+export class CheckpointLost extends SuiteError {
+  constructor() {
+    super(
+      'CONFLICT',
+      'restoring keys: Redis does not hold the checkpoint that this import wrote; it lost data',
+    );
+    this.name = 'CheckpointLost';
+  }
+}
+
 /** Where the lane stands: before `offset` all is in Redis, from `until` on nothing was sent. */
 export interface LanePlace {
   readonly offset: number;
@@ -26,8 +37,10 @@ export interface LaneOptions {
   readonly homeDb: number;
   readonly timeoutMs: number;
   readonly checkpointKey: string;
-  /** The checkpoint for a place. */
-  readonly checkpoint: (place: LanePlace) => string;
+  /** The checkpoint for a place; no two steps give the same text. */
+  readonly checkpoint: (place: LanePlace, step: number) => string;
+  /** The checkpoint that Redis holds now. */
+  readonly held: string;
   /** The database to restore into, for one of the file. */
   readonly targetDb: (db: number) => number;
   /** Entries before this offset may have been sent by an earlier start: when they are there, they are ours. */
@@ -60,6 +73,11 @@ interface Tally {
 export class RestoreLane {
   readonly #options: LaneOptions;
   #flights: Flight[] = [];
+  /** What Redis may hold as checkpoint: the last that it is known to have, and what was sent since. */
+  #held: string[];
+  #step = 0;
+  /** False when the connection is a new one: what Redis holds has to be looked at before anything is written. */
+  #isSure = false;
   #until: number;
   #failure: Error | undefined;
   #spare: Buffer | undefined;
@@ -69,6 +87,11 @@ export class RestoreLane {
   constructor(options: LaneOptions) {
     this.#options = options;
     this.#until = options.sentBefore;
+    this.#held = [options.held];
+    const { connection } = options;
+    connection.onStatus(() => {
+      if (connection.status.state !== 'ready') this.#isSure = false;
+    });
   }
 
   /** Memory of a chunk that is done with, for the next one. */
@@ -137,16 +160,24 @@ export class RestoreLane {
     await connection.run(
       'restoring keys',
       async (client) => {
+        if (!this.#isSure) {
+          this.#mustBeHeld(await client.get(this.#options.checkpointKey));
+          this.#isSure = true;
+        }
         let replies: unknown[];
         if (isCluster) {
-          await client.set(this.#options.checkpointKey, this.#checkpoint());
+          const { checkpointKey } = this.#options;
+          this.#mustBeHeld(await client.getset(checkpointKey, this.#checkpoint()));
           replies = await sendEncodedByKey(client, 'restore', apart(chunk, pending));
+          this.#mustBeHeld(await client.getset(checkpointKey, this.#checkpoint()));
         } else {
           const body = isRepeat ? again(chunk, pending) : chunk.commands;
           const head = this.#head(chunk.db);
           const all = await sendEncoded(client, head, body, this.#tail());
           replies = all.splice(head.count, body.count);
           for (const reply of all) if (reply instanceof Error) throw reply;
+          this.#mustBeHeld(all[0]);
+          this.#mustBeHeld(all.at(-1));
         }
         this.#judge(tally, pending, { chunk, replies, isRepeat });
       },
@@ -156,27 +187,42 @@ export class RestoreLane {
 
   /** The checkpoint goes before the keys that it announces, on the same connection. */
   #head(db: number): CommandBuffer {
-    const { checkpointKey, targetDb } = this.#options;
     const head = new CommandBuffer(1024);
-    head.begin(3);
-    head.text('SET');
-    head.text(checkpointKey);
-    head.text(this.#checkpoint());
-    select(head, targetDb(db));
+    this.#exchange(head);
+    select(head, this.#options.targetDb(db));
     return head;
   }
 
-  /** Everything else on this connection is about the database that it began with. */
+  /** And again behind them: a Redis that comes back without them comes back without it. */
   #tail(): CommandBuffer {
-    const tail = new CommandBuffer(0);
+    const tail = new CommandBuffer(1024);
+    // Everything else on this connection is about the database that it began with.
     select(tail, this.#options.homeDb);
+    this.#exchange(tail);
     return tail;
+  }
+
+  /** The old value comes back, and shows whether Redis lost anything meanwhile. */
+  #exchange(out: CommandBuffer): void {
+    out.begin(3);
+    out.text('GETSET');
+    out.text(this.#options.checkpointKey);
+    out.text(this.#checkpoint());
   }
 
   #checkpoint(): string {
     const [first] = this.#flights;
     const { offset, db } = first?.chunk ?? { offset: this.#until, db: 0 };
-    return this.#options.checkpoint({ offset, db, until: this.#until });
+    this.#step += 1;
+    const text = this.#options.checkpoint({ offset, db, until: this.#until }, this.#step);
+    this.#held.push(text);
+    return text;
+  }
+
+  #mustBeHeld(reply: unknown): void {
+    const index = this.#held.indexOf(String(reply));
+    if (index < 0) throw new CheckpointLost();
+    this.#held.splice(0, index);
   }
 
   /** Settles the entries that have an answer; throws when some have to be sent again, or were refused. */
