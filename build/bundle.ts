@@ -6,7 +6,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as esbuild } from 'esbuild';
-import type { Plugin } from 'esbuild';
+import type { BuildOptions, Plugin } from 'esbuild';
 import { licences } from './licences.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -18,14 +18,25 @@ export interface BundleOptions {
 
 /** The bundle's entry: what a module's images start. Throws when there is no such module. */
 export async function bundle(name: string, { isDebug = false }: BundleOptions = {}): Promise<string> {
-  const entry = join(root, 'modules', name, 'src', 'main.ts');
-  if (!existsSync(entry)) throw new Error(`${entry} does not exist: there is no module ${name}`);
   const outdir = join(root, 'modules', name, 'bundle');
   rmSync(outdir, { recursive: true, force: true });
-  const { metafile } = await esbuild({
+  const { metafile } = await esbuild({ ...optionsOf(name, isDebug), outdir });
+  writeFileSync(join(outdir, 'LICENSES.txt'), licences(root, Object.keys(metafile.inputs)));
+  return join(outdir, 'main.js');
+}
+
+/** The files that a module's bundle is made of, relative to the repository's root. */
+export async function bundledFiles(name: string): Promise<string[]> {
+  const { metafile } = await esbuild({ ...optionsOf(name, false), outdir: root, write: false });
+  return Object.keys(metafile.inputs);
+}
+
+function optionsOf(name: string, isDebug: boolean) {
+  const entry = join(root, 'modules', name, 'src', 'main.ts');
+  if (!existsSync(entry)) throw new Error(`${entry} does not exist: there is no module ${name}`);
+  return {
     absWorkingDir: root,
     entryPoints: [entry],
-    outdir,
     bundle: true,
     // What is imported dynamically stays a file of its own and costs nothing until then.
     splitting: true,
@@ -48,9 +59,7 @@ export async function bundle(name: string, { isDebug = false }: BundleOptions = 
     legalComments: 'none',
     metafile: true,
     logLevel: 'warning',
-  });
-  writeFileSync(join(outdir, 'LICENSES.txt'), licences(root, Object.keys(metafile.inputs)));
-  return join(outdir, 'main.js');
+  } as const satisfies BuildOptions;
 }
 
 /**

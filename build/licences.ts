@@ -17,12 +17,26 @@ export function bundledPackages(root: string, inputs: readonly string[]): Bundle
   );
   return [...folders]
     .map((folder) => {
-      const { name, version, license } = JSON.parse(
+      const { name, version, license, licenses } = JSON.parse(
         readFileSync(join(root, folder, 'package.json'), 'utf8'),
       ) as Record<string, unknown>;
-      return { name: String(name), version: String(version), licence: String(license), folder };
+      return {
+        name: String(name),
+        version: String(version),
+        licence: licenceName(license ?? licenses),
+        folder,
+      };
     })
     .sort((a, b) => (a.name + a.version < b.name + b.version ? -1 : 1));
+}
+
+/** Old packages have `{ type }`, or a list of those, instead of an SPDX expression. */
+function licenceName(value: unknown): string {
+  if (Array.isArray(value)) return value.map(licenceName).join(' OR ');
+  if (typeof value === 'string') return value;
+  return typeof value === 'object' && value !== null && 'type' in value
+    ? String(value.type)
+    : 'no licence named';
 }
 
 /** What their licences ask of a copy: the notices of all packages in a bundle, in one text. */

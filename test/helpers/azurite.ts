@@ -72,7 +72,9 @@ export async function startAzurite(t?: TestContext): Promise<TestAzurite> {
   t?.after(stop);
   const credential = new StorageSharedKeyCredential(ACCOUNT, KEY);
   const endpointAt = (at: number): string => `http://127.0.0.1:${at}/${ACCOUNT}`;
-  const service = new BlobServiceClient(endpointAt(port), credential, { retryOptions: { maxTries: 1 } });
+  const service = new BlobServiceClient(endpointAt(port), credential, {
+    retryOptions: { maxTries: 4, retryDelayInMs: 200 },
+  });
   const view = (name: string): TestAzurite => {
     const container = service.getContainerClient(name);
     return {
@@ -122,7 +124,7 @@ export async function startAzurite(t?: TestContext): Promise<TestAzurite> {
 }
 
 async function untilThere(child: ChildProcess, attempt: () => Promise<unknown>): Promise<void> {
-  for (const deadline = Date.now() + 30_000; ;) {
+  for (const deadline = Date.now() + 90_000; ;) {
     try {
       await attempt();
       return;

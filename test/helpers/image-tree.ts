@@ -23,23 +23,24 @@ export interface ImageTree {
 export class ImageBuilder {
   readonly #folder: string;
   readonly #layers = new Map<string, readonly string[]>();
-  readonly #diagnostic: (text: string) => void;
   readonly #ignored: readonly string[];
 
-  constructor(t: TestContext) {
+  constructor() {
     this.#folder = mkdtempSync(join(tmpdir(), 'image-'));
-    t.after(() => rmSync(this.#folder, { recursive: true, force: true }));
-    this.#diagnostic = (text) => t.diagnostic(text);
     this.#ignored = readFileSync(join(root, '.dockerignore'), 'utf8').split('\n').filter(Boolean);
   }
 
-  async build(dockerfile: string): Promise<ImageTree> {
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async build(t: TestContext, dockerfile: string): Promise<ImageTree> {
     const stages = readStages(dockerfile);
-    for (const stage of stages.slice(1, -1)) await this.#stage(stage, this.#in(stage.name ?? ''));
+    for (const stage of stages.slice(1, -1)) await this.#stage(t, stage, this.#in(stage.name ?? ''));
     const last = stages.at(-1);
     if (last === undefined) throw new Error(`${dockerfile} has no stage`);
     const folder = mkdtempSync(join(this.#folder, 'final-'));
-    await this.#stage(last, folder);
+    await this.#stage(t, last, folder);
     return { folder, bytes: await bytesBelow(folder) };
   }
 
@@ -47,7 +48,7 @@ export class ImageBuilder {
     return join(this.#folder, name);
   }
 
-  async #stage(stage: Stage, folder: string): Promise<void> {
+  async #stage(t: TestContext, stage: Stage, folder: string): Promise<void> {
     const workdir = join(folder, only(stage, 'WORKDIR'));
     mkdirSync(workdir, { recursive: true });
     const before = this.#layers.get(folder) ?? [];
@@ -56,7 +57,7 @@ export class ImageBuilder {
     this.#layers.set(folder, steps);
     for (const { word, text } of changed < 0 ? [] : stage.instructions.slice(changed)) {
       if (word === 'COPY') this.#copy(text, workdir);
-      if (word === 'RUN') await this.#run(text, workdir);
+      if (word === 'RUN') await this.#run(t, text, workdir);
     }
   }
 
@@ -79,7 +80,7 @@ export class ImageBuilder {
     return this.#ignored.some((pattern) => matchesGlob(name, pattern) || matchesGlob(name, `${pattern}/**`));
   }
 
-  async #run(command: string, cwd: string): Promise<void> {
+  async #run(t: TestContext, command: string, cwd: string): Promise<void> {
     const { code, output } = await shell(command, cwd);
     if (code === 0) return;
     if (
@@ -87,7 +88,7 @@ export class ImageBuilder {
       !/E(NOTCACHED|NOTFOUND|AI_AGAIN|CONNREFUSED|TIMEDOUT|CONNRESET)/.test(output)
     )
       throw new Error(`RUN ${command}: exit ${code}\n${output}`);
-    this.#diagnostic(
+    t.diagnostic(
       `no package registry answers: instead of "${command}" the packages of this checkout are used`,
     );
     cpSync(join(root, 'node_modules'), join(cwd, 'node_modules'), {
