@@ -6,7 +6,7 @@ import {
   sendEncoded,
   sendEncodedByKey,
 } from '@iotedge-redis/common';
-import type { RedisConnection } from '@iotedge-redis/common';
+import type { RedisClient, RedisConnection } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
 import { typeName } from '../rdb/layouts.ts';
 import type { ChunkEntry, RestoreChunk } from './restore-chunk.ts';
@@ -150,39 +150,45 @@ export class RestoreLane {
   }
 
   async #attempt(chunk: RestoreChunk, tally: Tally): Promise<void> {
-    const { connection, isCluster, timeoutMs } = this.#options;
+    const { connection, timeoutMs } = this.#options;
     const limit = Math.ceil(
       timeoutMs + WINDOW * (chunk.commands.length * MS_PER_BYTE + chunk.entries.length * MS_PER_KEY),
     );
-    const { pending } = tally;
-    const isRepeat = tally.attempts > 0;
     tally.attempts += 1;
-    await connection.run(
+    // What is for good is thrown out here, in its own words; the connection hears of what passes only.
+    const refused = await connection.run(
       'restoring keys',
-      async (client) => {
-        if (!this.#isSure) {
-          this.#mustBeHeld(await client.get(this.#options.checkpointKey));
-          this.#isSure = true;
-        }
-        let replies: unknown[];
-        if (isCluster) {
-          const { checkpointKey } = this.#options;
-          this.#mustBeHeld(await client.getset(checkpointKey, this.#checkpoint()));
-          replies = await sendEncodedByKey(client, 'restore', apart(chunk, pending));
-          this.#mustBeHeld(await client.getset(checkpointKey, this.#checkpoint()));
-        } else {
-          const body = isRepeat ? again(chunk, pending) : chunk.commands;
-          const head = this.#head(chunk.db);
-          const all = await sendEncoded(client, head, body, this.#tail());
-          replies = all.splice(head.count, body.count);
-          for (const reply of all) if (reply instanceof Error) throw reply;
-          this.#mustBeHeld(all[0]);
-          this.#mustBeHeld(all.at(-1));
-        }
-        this.#judge(tally, pending, { chunk, replies, isRepeat });
-      },
+      (client) => this.#exchangeAll(client, chunk, tally),
       limit,
     );
+    if (refused !== undefined) throw refused;
+  }
+
+  /** Resolves with what is wrong for good. */
+  async #exchangeAll(client: RedisClient, chunk: RestoreChunk, tally: Tally): Promise<Error | undefined> {
+    const { isCluster, checkpointKey } = this.#options;
+    const { pending } = tally;
+    const isRepeat = tally.attempts > 1;
+    if (!this.#isSure) {
+      if (!this.#isHeld(await client.get(checkpointKey))) return new CheckpointLost();
+      this.#isSure = true;
+    }
+    let replies: unknown[];
+    const held: unknown[] = [];
+    if (isCluster) {
+      held.push(await client.getset(checkpointKey, this.#checkpoint()));
+      replies = await sendEncodedByKey(client, 'restore', apart(chunk, pending));
+      held.push(await client.getset(checkpointKey, this.#checkpoint()));
+    } else {
+      const body = isRepeat ? again(chunk, pending) : chunk.commands;
+      const head = this.#head(chunk.db);
+      const all = await sendEncoded(client, head, body, this.#tail());
+      replies = all.splice(head.count, body.count);
+      for (const reply of all) if (reply instanceof Error) throw reply;
+      held.push(all[0], all.at(-1));
+    }
+    for (const reply of held) if (!this.#isHeld(reply)) return new CheckpointLost();
+    return this.#judge(tally, pending, { chunk, replies, isRepeat });
   }
 
   /** The checkpoint goes before the keys that it announces, on the same connection. */
@@ -219,18 +225,18 @@ export class RestoreLane {
     return text;
   }
 
-  #mustBeHeld(reply: unknown): void {
+  #isHeld(reply: unknown): boolean {
     const index = this.#held.indexOf(String(reply));
-    if (index < 0) throw new CheckpointLost();
-    this.#held.splice(0, index);
+    if (index > 0) this.#held.splice(0, index);
+    return index >= 0;
   }
 
-  /** Settles the entries that have an answer; throws when some have to be sent again, or were refused. */
+  /** Settles the entries that have an answer; throws when some have to be sent again, resolves with why one was refused. */
   #judge(
     tally: Tally,
     sent: readonly ChunkEntry[],
     { chunk, replies, isRepeat }: { chunk: RestoreChunk; replies: readonly unknown[]; isRepeat: boolean },
-  ): void {
+  ): Error | undefined {
     const { ifThere, sentBefore } = this.#options;
     const pending: ChunkEntry[] = [];
     let passing: Error | undefined;
@@ -258,8 +264,8 @@ export class RestoreLane {
       } else refused ??= refusal(entry, error);
     });
     tally.pending = pending;
-    if (refused !== undefined) throw refused;
-    if (passing !== undefined) throw passing;
+    if (refused === undefined && passing !== undefined) throw passing;
+    return refused;
   }
 }
 
