@@ -50,7 +50,8 @@ async function everyModuleWorks(t: TestContext, edge: EdgeProcess): Promise<void
   await eventually(
     () => edge.invoke('redis-sync', 'SyncStatus', null),
     (reply) => JSON.stringify(reply).includes('"state":"done"'),
-    30_000,
+    // Azurite has to come up for it.
+    90_000,
   );
   assert.equal(await item(edge, 'key2'), 'value2');
   const net = JSON.parse(readFileSync(join(edge.stateDir, 'net.json'), 'utf8')) as Record<string, number>;
