@@ -101,8 +101,11 @@ export async function ingestPart(t: TestContext, options: IngestPartOptions): Pr
   };
   const status = async (): Promise<JsonObject> => (await call('IngestStatus')).payload as JsonObject;
   const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
-    for (const deadline = Date.now() + LIMIT_MS; !(await holds()); void (await sleep(20)))
+    const deadline = Date.now() + LIMIT_MS;
+    while (!(await holds())) {
       if (Date.now() > deadline) throw new Error(`waited in vain: ${what}\n${lines.slice(-25).join('')}`);
+      await sleep(20);
+    }
   };
   const keyOf = async (partition = 0): Promise<string> => {
     const { clusterId } = await kafka.admin.describeCluster();
@@ -120,12 +123,14 @@ export async function ingestPart(t: TestContext, options: IngestPartOptions): Pr
     ingest,
     // As the runner does: a start that fails is tried again.
     async start() {
-      for (const deadline = Date.now() + LIMIT_MS; ; void (await sleep(200))) {
+      const deadline = Date.now() + LIMIT_MS;
+      for (;;) {
         try {
           await ingest.start(AbortSignal.timeout(LIMIT_MS));
           return;
         } catch (error) {
           if (Date.now() > deadline) throw error;
+          await sleep(200);
         }
       }
     },

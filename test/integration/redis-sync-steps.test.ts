@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { Redis } from 'ioredis';
@@ -115,4 +116,34 @@ test('a user whose ACL permits no scripts and no transactions imports all the sa
   });
   assert.partialDeepStrictEqual(await bed.until('done', 60_000), { written: 500, skipped: 0 });
   assert.equal(await client.get('k499'), 'v499');
+});
+
+test('RD-6 the Redis user of the deployment may do all that an import and its mirror need', async (t) => {
+  const [azurite, redis] = await Promise.all([startAzurite(t), startRedis(t)]);
+  const client = new Redis(redis.port, '127.0.0.1');
+  t.after(() => client.disconnect());
+  const template = await readFile(new URL('../../deployment.template.json', import.meta.url), 'utf8');
+  const may = /"ACL_REDIS_SYNC": \{\s*"value": "([^"]+)"/.exec(template)?.[1] ?? '';
+  await client.call('ACL', 'SETUSER', 'redis-sync', 'on', '>pw', ...may.split(' '));
+  const settings = {
+    redisUsername: 'redis-sync',
+    redisPassword: 'pw',
+    mode: 'mirror',
+    maxDeletePercent: 100,
+  } as const;
+  const header = 'key,value,ttl,type,op\n';
+  const all = `${header}a,1,,,\nb,2,60,,\nh,"{""x"":1}",60,hash,\nj,1,,json,\nc,,,,del\n`;
+  for (const content of [all, `${header}a,2,,,\n`]) {
+    await azurite.upload('user.csv', content);
+    const bed = await startSync(t, { azurite, redis, blob: 'user.csv', settings });
+    assert.partialDeepStrictEqual(await bed.until('done', 60_000), { skipped: 0, ac: 200 });
+    await bed.stop();
+  }
+  assert.deepEqual([await client.get('a'), await client.exists('b', 'h', 'j')], ['2', 0]);
+  const refused = (await client.call('ACL', 'LOG')) as unknown[];
+  // The library's name for the connection is a nicety that no user of the deployment may set.
+  assert.deepEqual(
+    refused.filter((entry) => !JSON.stringify(entry).includes('client|setname')),
+    [],
+  );
 });

@@ -23,7 +23,7 @@ export class BatchQueue {
   }
 
   get records(): number {
-    return this.#waiting.reduce((sum, { batch }) => sum + batch.records.length, -this.#start);
+    return this.#waiting.reduce((sum, { batch }) => sum + batch.records.length, 0) - this.#start;
   }
 
   /** Resolves once at most this batch is left. */

@@ -81,7 +81,7 @@ function placeholder(given: string): Placeholder {
 }
 
 function sourceOf(name: string): Source {
-  const own = OWN[name];
+  const own = Object.hasOwn(OWN, name) ? OWN[name] : undefined;
   if (own !== undefined) return own;
   if (name.startsWith(HEADER)) {
     const header = name.slice(HEADER.length);
@@ -104,7 +104,7 @@ export function templateProblem(text: string, isChannel = false): string | undef
   for (const given of result.names) {
     const [name = ''] = given.split('|');
     if (name === '' || name === HEADER) return 'has a placeholder without a name';
-    const isOwn = name in OWN || name.startsWith(HEADER);
+    const isOwn = Object.hasOwn(OWN, name) || name.startsWith(HEADER);
     if (name.startsWith('@') && !isOwn) return `knows ${KNOWN} besides the names of JSON fields`;
     if (name === '@redisKey' && !isChannel) return '{@redisKey} is for the channel only';
   }
