@@ -56,7 +56,7 @@ export function optionEnv(module: DeployedModule): Record<string, string> {
 
 export function desiredOf(content: Content, name: string): JsonObject | undefined {
   const desired = content[name]?.[DESIRED];
-  return isRecord(desired) ? (desired as JsonObject) : undefined;
+  return isRecord(desired) ? desired : undefined;
 }
 
 /** JSON path of a property of a module's twin. */

@@ -47,7 +47,7 @@ export async function generateManifest(options: GenerateOptions): Promise<Genera
   const selected =
     options.modules === undefined
       ? { content: expansion.content as Content }
-      : selectModules(expansion.content as Content, options.modules);
+      : selectModules(expansion.content, options.modules);
   if ('unknown' in selected) {
     const problem = `--modules: the template has no module ${selected.unknown.join(', ')}; it has ${selected.known.join(', ')}.`;
     return { text: undefined, path, findings: [...findings, error(template, problem)] };

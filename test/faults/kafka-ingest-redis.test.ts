@@ -92,6 +92,7 @@ test('KI-13: a Sentinel fails over to the replica: the state is right on the new
     environment: {
       REDIS_HOST: '',
       REDIS_PORT: '',
+      REDIS_MODE: 'sentinel',
       REDIS_SENTINELS: `127.0.0.1:${port}`,
       REDIS_SENTINEL_MASTER: 'mymaster',
     },

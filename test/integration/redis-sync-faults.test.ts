@@ -241,6 +241,24 @@ test('a read-only Redis is waited for', async (t) => {
   await assertWhole(client);
 });
 
+test('a loading Redis is waited for, and the run goes on when it has loaded', async (t) => {
+  const args = ['--dbfilename', 'dump.rdb'];
+  const redis = await startRedis(t, { args });
+  const client = connect(t, redis);
+  const settings = { maxRowsPerSecond: 100_000 };
+  const bed = await startSync(t, { azurite, redis, blob: 'big.csv', settings });
+  await bed.until(({ written }) => Number(written) > 20_000);
+  await client.save();
+  await redis.kill('SIGKILL');
+  // 20,000 keys of which each takes 0.1 ms longer.
+  const slow = ['--key-load-delay', '100', '--loading-process-events-interval-bytes', '1024'];
+  await redis.restart([...args, ...slow]);
+  await bed.until(({ code }) => code === 'REDIS_LOADING');
+  bed.applyLive({ maxRowsPerSecond: 0 });
+  await bed.until('done', 60_000);
+  await assertWhole(client);
+});
+
 test('RS-41 rows that the ACL forbids are bad rows, and the others are written', async (t) => {
   const redis = await startRedis(t);
   const client = connect(t, redis);

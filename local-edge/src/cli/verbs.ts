@@ -92,7 +92,7 @@ const service: readonly Verb[] = [
       device,
     ],
     notes:
-      'Takes a generated deployment manifest (placeholders are not expanded) and prints the module identities.',
+      'Takes a generated deployment manifest, as npm run manifest makes it, and prints the module identities; on standard error, how each module is once edgeAgent has worked it off.',
     load: async () => (await import('./verbs/set-modules.ts')).setModules,
   },
   {

@@ -20,6 +20,9 @@ export function scriptShape(shape: Shape): ScriptShape {
   };
 }
 
+/** `apply` moves a position; `replay` removes a dead letter. */
+export type ScriptUse = 'apply' | 'replay';
+
 const cached = new Map<string, RedisScript>();
 
 /**
@@ -35,12 +38,16 @@ const cached = new Map<string, RedisScript>();
  *
  * The first write is a command that Redis refuses when it is out of memory, read-only, without disk or replicas; once it went
  * through, Redis lets the rest of the script pass. So a call is refused as a whole, on any version, without script flags.
+ *
+ * For `replay` the first argument is the dead letter's id and the third `1` when a key that exists is to be left alone. Answers
+ * {0} when there is no such letter any more, {5} when the key exists, else as above; a letter that took effect is removed. Its
+ * entry of the change stream comes after the newest one, since its own place is in the past.
  */
-export function applyScript(shape: ScriptShape): RedisScript {
-  const name = JSON.stringify(shape);
+export function applyScript(shape: ScriptShape, use: ScriptUse = 'apply'): RedisScript {
+  const name = use + JSON.stringify(shape);
   const known = cached.get(name);
   if (known !== undefined) return known;
-  const script = defineScript(text(shape));
+  const script = defineScript(text(shape, use));
   cached.set(name, script);
   return script;
 }
@@ -49,7 +56,8 @@ function when(condition: boolean, lua: string): string {
   return condition ? lua : '';
 }
 
-function text(shape: ScriptShape): string {
+function text(shape: ScriptShape, use: ScriptUse): string {
+  const isReplay = use === 'replay';
   const { payload, suppressUnchanged, hasChannel, hasIndex, hasChanges } = shape;
   const needsNames = payload === 'json';
   const looks = needsNames || suppressUnchanged;
@@ -59,21 +67,20 @@ function text(shape: ScriptShape): string {
 local position, changes, letters, index = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local pcall = redis.pcall
 local function isError(reply) return type(reply) == 'table' and reply.err ~= nil end
-local stored = redis.call('HGET', position, 'next')
-if stored ~= ARGV[1] then return {0, stored or ''} end
+${isReplay ? "if #redis.call('XRANGE', letters, ARGV[1], ARGV[1]) == 0 then return {0, ''} end" : "local stored = redis.call('HGET', position, 'next')\nif stored ~= ARGV[1] then return {0, stored or ''} end"}
 for _, key in ipairs({changes, letters}) do
   local kind = redis.call('TYPE', key)
   kind = kind.ok or kind
   if kind ~= 'stream' and kind ~= 'none' then return {3, key} end
 end
 local last = #ARGV - 2
-local begun = pcall('HSET', position, 'next', ARGV[last + 1], 'ts', ARGV[last + 2])
-if isError(begun) then return begun end
+${when(!isReplay, "local begun = pcall('HSET', position, 'next', ARGV[last + 1], 'ts', ARGV[last + 2])\nif isError(begun) then return begun end")}
 local at, record, suppressed, dead = 4, 0, 0, 0
 while at <= last do
   local op, offset, key = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   at = at + 3
   local failed
+  ${when(isReplay, "if ARGV[3] == '1' and redis.call('EXISTS', key) == 1 then return {5} end")}
   if op == 'f' then
     local count = tonumber(ARGV[at])
     if redis.call('XLEN', letters) >= tonumber(ARGV[3]) then
@@ -142,7 +149,7 @@ while at <= last do
       ${when(
         hasChanges,
         `if not isError(failed)${skips} then
-        failed = pcall('XADD', changes, 'MAXLEN', '~', ARGV[2], offset .. '-1', 'key', key, 'op', verb)
+        ${isReplay ? AFTER_NEWEST : ''}failed = pcall('XADD', changes, 'MAXLEN', '~', ARGV[2], ${isReplay ? "id, 'key', key, 'op', verb, 'replay', offset" : "offset .. '-1', 'key', key, 'op', verb"})
         -- The id is there already: a repetition, which readers are to hear of once.
         if isError(failed) and string.find(failed.err, '^%-?ERR') then failed = nil end
       end`,
@@ -151,14 +158,23 @@ while at <= last do
     end
   end
   if isError(failed) then
-    redis.call('HSET', position, 'next', offset, 'ts', '')
+    ${when(!isReplay, "redis.call('HSET', position, 'next', offset, 'ts', '')")}
     return {2, suppressed, dead, record, offset, failed.err}
   end
   record = record + 1
 end
+${when(isReplay, "redis.call('XDEL', letters, ARGV[1])")}
 return {1, suppressed, dead}
 `;
 }
+
+const AFTER_NEWEST = `local newest = redis.call('XREVRANGE', changes, '+', '-', 'COUNT', 1)[1]
+        local id = offset .. '-1'
+        if newest then
+          local first, second = string.match(newest[1], '^(%d+)-(%d+)$')
+          id = first .. '-' .. (second + 1)
+        end
+        `;
 
 /** Which of the fields from \`from\` to \`to\` differ from what the hash holds. */
 function merge(needsNames: boolean, from: string, to: string): string {

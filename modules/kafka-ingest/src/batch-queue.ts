@@ -23,7 +23,7 @@ export class BatchQueue {
   }
 
   get records(): number {
-    return this.#waiting.reduce((sum, { batch }) => sum + batch.records.length, -this.#start);
+    return this.#waiting.reduce((sum, { batch }) => sum + batch.records.length, 0) - this.#start;
   }
 
   /** Resolves once at most this batch is left. */
@@ -34,13 +34,16 @@ export class BatchQueue {
 
   /** Everything below the offset is done with. */
   advance(next: number): void {
-    while (this.#waiting[0] !== undefined && this.#waiting[0].batch.end <= next) {
+    let first = this.#waiting[0];
+    while (first !== undefined && first.batch.end <= next) {
       this.#waiting.shift();
       this.#start = 0;
-      this.#waiting[0]?.settle(true);
+      first = this.#waiting[0];
+      first?.settle(true);
     }
-    const { batch } = this.#waiting[0] ?? {};
-    while (batch !== undefined && Number(batch.records[this.#start]?.offset ?? next) < next) this.#start += 1;
+    if (first === undefined) return;
+    const { records } = first.batch;
+    while (Number(records[this.#start]?.offset ?? next) < next) this.#start += 1;
   }
 
   clear(): void {

@@ -1,35 +1,32 @@
 import { promisify } from 'node:util';
-import { zstdCompress, zstdDecompress } from 'node:zlib';
+import { zstdDecompress } from 'node:zlib';
+import { uncompress } from 'snappyjs';
+import { SuiteError } from '@iotedge-redis/common';
 import { CompressionCodecs, CompressionTypes } from './kafka-library.ts';
-import lz4 from 'lz4js';
-import { compress, uncompress } from 'snappyjs';
+import { unpackLz4 } from './lz4.ts';
 
-/** Written before each message by the reference implementation's Java library; the length of a block follows. */
+/** Written before each message by the Java library; the length of a block follows. */
 const XERIAL = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]);
 const XERIAL_HEAD = 16;
 
-/** What the library hands over to be compressed. */
-interface Encoder {
-  readonly buffer: Buffer;
+interface Codec {
+  compress(): Promise<Buffer>;
+  decompress(buffer: Buffer): Promise<Buffer>;
 }
-
-const toZstd = promisify(zstdCompress);
-const fromZstd = promisify(zstdDecompress);
 
 /** Makes the library read topics that are compressed with snappy, lz4 and zstd; it has gzip of its own. */
 export function registerCodecs(): void {
-  CompressionCodecs[CompressionTypes.Snappy] = () => ({
-    compress: ({ buffer }: Encoder) => Promise.resolve(compress(buffer)),
-    decompress: (buffer: Buffer) => Promise.resolve(fromSnappy(buffer)),
-  });
-  CompressionCodecs[CompressionTypes.LZ4] = () => ({
-    compress: ({ buffer }: Encoder) => Promise.resolve(Buffer.from(lz4.compress(buffer))),
-    decompress: (buffer: Buffer) => Promise.resolve(Buffer.from(lz4.decompress(buffer))),
-  });
-  CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-    compress: ({ buffer }: Encoder) => toZstd(buffer),
-    decompress: (buffer: Buffer) => fromZstd(buffer),
-  });
+  const zstd = promisify(zstdDecompress);
+  CompressionCodecs[CompressionTypes.Snappy] = () => reader((buffer) => fromSnappy(buffer));
+  CompressionCodecs[CompressionTypes.LZ4] = () => reader((buffer) => unpackLz4(buffer));
+  CompressionCodecs[CompressionTypes.ZSTD] = () => reader((buffer) => zstd(buffer));
+}
+
+function reader(unpack: (buffer: Buffer) => Buffer | Promise<Buffer>): Codec {
+  return {
+    compress: () => Promise.reject(new SuiteError('INTERNAL', 'compressing records: this module only reads')),
+    decompress: async (buffer) => unpack(buffer),
+  };
 }
 
 /** One block, or many with a head before them. */

@@ -33,11 +33,12 @@ export function registerMetrics(metrics: Metrics, shared: Shared): void {
       seen[name] = shared.totals[name];
     }
   };
-  update();
+  // Before the counters, so that they are up to date when they are written.
   metrics.gauge('queued_records', 'Records fetched and not applied', [], (gauge) => {
     update();
     gauge.set((shared.working?.lanes ?? []).reduce((sum, lane) => sum + lane.queued, 0));
   });
+  update();
   metrics.gauge('kafka_connected', 'Whether the consumer is in its group', [], (gauge) =>
     gauge.set(shared.working?.isConnected === true ? 1 : 0),
   );

@@ -31,6 +31,7 @@ import { changesKey, positionKey, Positions } from './positions.ts';
 import type { TopicPartition } from './record.ts';
 import { RedisSink } from './redis-sink.ts';
 import type { ReplayRequest, ReplayResult } from './replay.ts';
+import { replayDeadLetters } from './replay.ts';
 import type { IngestSettings } from './settings.ts';
 import { shapeOf } from './settings.ts';
 import type { Shape } from './shape.ts';
@@ -39,6 +40,8 @@ const MODULE = 'kafka-ingest';
 const SETTING = 'setting';
 const METHOD = 'method';
 
+export type IngestContext = Pick<ModuleContext, 'instance' | 'log' | 'report'>;
+
 /** Kafka → lanes → Redis: every record takes effect once. */
 export class Ingest implements Component<IngestSettings>, IngestView {
   readonly name = 'ingest';
@@ -46,7 +49,7 @@ export class Ingest implements Component<IngestSettings>, IngestView {
   #settings: IngestSettings;
   #shape: Shape;
   #bucket: TokenBucket | undefined;
-  readonly #context: ModuleContext;
+  readonly #context: IngestContext;
   readonly #shared: Shared;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -60,7 +63,7 @@ export class Ingest implements Component<IngestSettings>, IngestView {
   readonly #sink: RedisSink;
   readonly #guard: MemoryGuard;
 
-  constructor(settings: IngestSettings, context: ModuleContext, shared: Shared, clock: Clock = systemClock) {
+  constructor(settings: IngestSettings, context: IngestContext, shared: Shared, clock: Clock = systemClock) {
     this.#settings = settings;
     this.#shape = shapeOf(settings);
     this.#context = context;
@@ -219,8 +222,12 @@ export class Ingest implements Component<IngestSettings>, IngestView {
     }
   }
 
-  replay(_request: ReplayRequest): Promise<ReplayResult> {
-    return Promise.reject(new SuiteError('INTERNAL', 'not there yet'));
+  async replay(request: ReplayRequest): Promise<ReplayResult> {
+    const result = await replayDeadLetters(this.#redis, this.#sink, this.#shape, request);
+    this.#shared.totals.replayed += result.replayed;
+    // There is room again, and what was in the way may be gone.
+    if (result.replayed > 0) this.#assignment.release();
+    return result;
   }
 
   #createLane(place: TopicPartition): PartitionLane {

@@ -1,23 +1,29 @@
 /** A JSON object as it was parsed. */
 export type JsonFields = Readonly<Record<string, unknown>>;
 
+/** A double tells so many digits apart. */
 const SAFE_DIGITS = 15;
-/** Texts that may hold a number of more digits than a double has. */
-const LONG_NUMBER = /[0-9.eE+-]{17}|9[0-9]{15}/;
+/** In the text of what is nested. */
+const LONG_NUMBER = /[\d.eE+-]{17}|\d{16}/;
 
-/**
- * The fields of a JSON object, or undefined when the text is none. Numbers that JavaScript would round keep their digits: they
- * come as `RawNumber`.
- */
+/** Notes that a number may have had more digits than JavaScript keeps. */
+export interface NumberWatch {
+  isRounded: boolean;
+}
+
+/** The fields of a JSON object, or undefined when the text is none. */
 export function parseFields(text: string): JsonFields | undefined {
-  let value: unknown;
   try {
-    value = JSON.parse(text);
-    // Looking at the text costs little; reading every number with its source costs several times the parsing.
-    if (LONG_NUMBER.test(text)) value = JSON.parse(text, keepDigits);
+    const value: unknown = JSON.parse(text);
+    return isFields(value) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** The same, with every digit of long numbers: they come as `RawNumber`. Several times slower. */
+export function parseFieldsExactly(text: string): JsonFields | undefined {
+  const value: unknown = JSON.parse(text, keepDigits);
   return isFields(value) ? value : undefined;
 }
 
@@ -51,10 +57,10 @@ interface RawNumber {
 }
 
 // The type of JSON.rawJSON is not in the compiler's library yet.
-const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): RawNumber };
+const exact = JSON as typeof JSON & { rawJSON: (text: string) => RawNumber };
 
 function rawNumber(source: string): RawNumber {
-  return rawJSON(source);
+  return exact.rawJSON(source);
 }
 
 function isRawNumber(value: object): value is RawNumber {
@@ -62,11 +68,25 @@ function isRawNumber(value: object): value is RawNumber {
 }
 
 /** Text of a string, number or boolean; undefined for null, objects and arrays. */
-export function scalarText(value: unknown): string | undefined {
+export function scalarText(value: unknown, watch?: NumberWatch): string | undefined {
   if (typeof value === 'string') return value;
-  if (typeof value === 'number') return String(value);
+  if (typeof value === 'number') {
+    const text = String(value);
+    if (watch !== undefined && text.length > SAFE_DIGITS && !Number.isSafeInteger(value))
+      watch.isRounded = true;
+    return text;
+  }
   if (typeof value === 'boolean') return value ? 'true' : 'false';
   return typeof value === 'object' && value !== null && isRawNumber(value) ? value.rawJSON : undefined;
+}
+
+/** Text of any value but null: what is nested as JSON. */
+export function valueText(value: unknown, watch: NumberWatch): string {
+  const text = scalarText(value, watch);
+  if (text !== undefined) return text;
+  const json = JSON.stringify(value);
+  if (LONG_NUMBER.test(json)) watch.isRounded = true;
+  return json;
 }
 
 /** A field by its own name, else by a path of names. */

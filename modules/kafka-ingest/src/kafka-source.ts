@@ -254,8 +254,8 @@ export class KafkaSource {
   }
 
   async #batch(consumer: Consumer, payload: EachBatchPayload): Promise<void> {
-    const { batch, resolveOffset, heartbeat, isRunning, isStale } = payload;
-    if (!isRunning() || isStale() || consumer !== this.#consumer) return;
+    const { batch } = payload;
+    if (!payload.isRunning() || payload.isStale() || consumer !== this.#consumer) return;
     const { topic, partition } = batch;
     const last = batch.lastOffset();
     const taken = this.#events.batch({
@@ -267,13 +267,13 @@ export class KafkaSource {
       high: Number(batch.highWatermark),
     });
     if (taken === undefined) return;
-    resolveOffset(last);
+    payload.resolveOffset(last);
     const until = this.#clock.now() + PATIENCE_MS;
     const stepMs = Math.max(50, Math.floor(this.#settings.sessionTimeoutMs / 10));
     for (;;) {
       const outcome = await withinMs(taken, stepMs, this.#clock);
       if (outcome !== undefined) return;
-      await heartbeat();
+      await payload.heartbeat();
       if (this.#clock.now() < until) continue;
       // The fetching loop sends the heartbeats from here on.
       this.pause({ topic, partition });
@@ -297,9 +297,12 @@ export class KafkaSource {
         if (!isCurrent()) return;
         this.#hasNewTopics().then(
           (found) => {
-            if (found.length === 0) return list();
+            if (found.length === 0) {
+              list();
+              return;
+            }
             this.#log.info('topics have come or gone', { topics: found.join(', ') });
-            return end(undefined);
+            end(undefined);
           },
           () => list(),
         );

@@ -272,7 +272,7 @@ export class PartitionLane implements TopicPartition {
     for (let probes = 1; this.#held !== undefined && epoch === this.#epoch; probes += 1) {
       const schedule = exponential({ firstMs: HELD_FIRST_MS, maxMs: HELD_MAX_MS, random: () => 1 });
       await this.#pause(schedule(probes));
-      const kind = this.#held?.kind;
+      const kind = this.#holdKind();
       const probe = kind === undefined ? undefined : this.#encode(undefined, kind === 'faults');
       if (probe !== undefined) return probe;
     }
@@ -280,6 +280,10 @@ export class PartitionLane implements TopicPartition {
     const call = this.#encode();
     if (call === undefined && this.#held === undefined) await this.#pause();
     return call;
+  }
+
+  #holdKind(): Hold['kind'] | undefined {
+    return this.#held?.kind;
   }
 
   /** The call that follows the given one, or the first. */

@@ -94,7 +94,7 @@ export class Positions {
         [from === undefined ? '' : String(from), to, FORMAT],
       ),
     );
-    const [isDone, restarted] = Array.isArray(answer) ? answer : [];
+    const [isDone, restarted] = Array.isArray(answer) ? (answer as readonly unknown[]) : [];
     return isDone === 1 ? { changesRestarted: restarted === 1 } : undefined;
   }
 

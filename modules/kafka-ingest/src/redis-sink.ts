@@ -3,6 +3,9 @@ import { replyWord, SuiteError } from '@iotedge-redis/common';
 import type { RedisConnection } from '@iotedge-redis/common';
 import type { EncodedCall } from './call.ts';
 
+/** All that is sent. */
+export type SentCall = Pick<EncodedCall, 'script' | 'keys' | 'bytes'>;
+
 /** What became of a call of the apply script. */
 export type Applied =
   | { readonly kind: 'done'; readonly suppressed: number; readonly dead: number }
@@ -55,11 +58,24 @@ export class RedisSink {
     this.#timeoutMs = timeoutMs;
   }
 
+  /** What became of a dead letter: it took effect, is not there any more, was left alone since its key exists, or is refused again. */
+  async replay(call: SentCall): Promise<'done' | 'gone' | 'exists' | 'refused'> {
+    const answer = await this.#send(call, 'applying a dead letter');
+    const kind: unknown = Array.isArray(answer) ? answer[0] : undefined;
+    if (kind === 1) return 'done';
+    if (kind === 0) return 'gone';
+    return kind === 5 ? 'exists' : 'refused';
+  }
+
   /** Rejects with a RedisCallError when Redis did not take the call as a whole; the same call may be sent again then. */
-  async apply({ script, keys, bytes }: EncodedCall): Promise<Applied> {
+  async apply(call: SentCall): Promise<Applied> {
+    return readAnswer(await this.#send(call, 'applying records'));
+  }
+
+  #send({ script, keys, bytes }: SentCall, doing: string): Promise<unknown> {
     const limit = Math.ceil(this.#timeoutMs + bytes.length * MS_PER_BYTE);
-    const answer = await this.#connection.run(
-      'applying records',
+    return this.#connection.run(
+      doing,
       async (client) => {
         const send = (): Promise<unknown> =>
           client.sendCommand(new EncodedCommand(bytes)) as Promise<unknown>;
@@ -74,12 +90,11 @@ export class RedisSink {
       },
       limit,
     );
-    return readAnswer(answer);
   }
 }
 
 function readAnswer(answer: unknown): Applied {
-  const [kind, ...rest]: readonly unknown[] = Array.isArray(answer) ? answer : [];
+  const [kind, ...rest] = Array.isArray(answer) ? (answer as readonly unknown[]) : [];
   const number = (at: number): number => Number(String(rest[at]));
   if (kind === 1) return { kind: 'done', suppressed: number(0), dead: number(1) };
   if (kind === 0) {

@@ -1,21 +1,108 @@
-import { callScript, SuiteError } from '@iotedge-redis/common';
 import type { RedisConnection } from '@iotedge-redis/common';
+import { applyScript, scriptShape } from './apply-script.ts';
+import { toBinary } from './binary-text.ts';
+import { CallBuffer } from './call-buffer.ts';
 import { DEAD_LETTERS } from './call.ts';
+import { changesKey } from './positions.ts';
+import type { KafkaRecord, TopicPartition } from './record.ts';
+import type { RedisSink, SentCall } from './redis-sink.ts';
+import type { Shape } from './shape.ts';
+import { writeRecord } from './shaped-record.ts';
 
 export interface ReplayRequest {
-  /** Most dead letters to try, the oldest first. */
+  /** Most dead letters to look at, the oldest first. */
   readonly limit: number;
+  /** Only those of this topic. */
   readonly topic: string | undefined;
-  /** Leave keys alone that exist by now. */
+  /** Leave keys alone that exist by now, and their dead letters where they are. */
   readonly onlyIfAbsent: boolean;
 }
 
 export interface ReplayResult {
+  /** Took effect, and are dead letters no more. */
   readonly replayed: number;
+  /** Cannot be stored still. */
   readonly failed: number;
-  readonly remaining: number;
+  /** Left where they are since their key exists. */
+  readonly left: number;
   readonly [name: string]: number;
 }
 
-export { callScript, SuiteError, DEAD_LETTERS };
-export type { RedisConnection };
+interface DeadLetter extends TopicPartition {
+  readonly id: string;
+  readonly record: KafkaRecord;
+  readonly isCut: boolean;
+}
+
+/**
+ * Puts dead letters through again, oldest first, under the settings of now: each takes effect and is removed in one step. It is
+ * stored as if it had arrived now, so it covers what a later record of its key has left, unless `onlyIfAbsent`.
+ */
+export async function replayDeadLetters(
+  connection: RedisConnection,
+  sink: RedisSink,
+  shape: Shape,
+  request: ReplayRequest,
+): Promise<ReplayResult> {
+  const counts = { replayed: 0, failed: 0, left: 0 };
+  const entries = await connection.run('reading dead letters', (client) =>
+    client.xrangeBuffer(DEAD_LETTERS, '-', '+', 'COUNT', request.limit),
+  );
+  for (const entry of entries) {
+    const letter = readLetter(entry);
+    if (letter !== undefined && request.topic !== undefined && letter.topic !== request.topic) continue;
+    const call =
+      letter === undefined || letter.isCut ? undefined : encodeReplay(shape, letter, request.onlyIfAbsent);
+    const outcome = call === undefined ? 'refused' : await sink.replay(call);
+    if (outcome === 'done') counts.replayed += 1;
+    else if (outcome === 'refused') counts.failed += 1;
+    else if (outcome === 'exists') counts.left += 1;
+  }
+  return counts;
+}
+
+/** The call for one dead letter; undefined when it is a record that cannot be stored still. */
+function encodeReplay(shape: Shape, letter: DeadLetter, onlyIfAbsent: boolean): SentCall | undefined {
+  const script = applyScript(scriptShape(shape), 'replay');
+  const keys = [DEAD_LETTERS, changesKey(letter), DEAD_LETTERS, shape.index?.key ?? DEAD_LETTERS];
+  const out = new CallBuffer(4096);
+  for (const text of ['EVALSHA', script.sha, String(keys.length), ...keys.map(toBinary)]) out.binary(text);
+  for (const text of [letter.id, String(shape.changesLength), onlyIfAbsent ? '1' : '0']) out.binary(text);
+  if (writeRecord(out, shape, letter, letter.record) !== undefined) return undefined;
+  // Where a batch has its position and timestamp.
+  out.binary('');
+  out.binary('');
+  return { script, keys, bytes: out.finish() };
+}
+
+/** Reads back what was written by `writeDeadLetter`; undefined for an entry that is none. */
+export function readLetter([id, pairs]: [Buffer, Buffer[]]): DeadLetter | undefined {
+  const fields = new Map<string, Buffer>();
+  for (let at = 0; at + 1 < pairs.length; at += 2)
+    fields.set(String(pairs[at]), pairs[at + 1] ?? Buffer.alloc(0));
+  const text = (name: string): string => String(fields.get(name) ?? '');
+  const topic = text('topic');
+  const [partition, offset, timestamp] = [text('partition'), text('offset'), text('timestamp')];
+  if (topic === '' || !/^\d+$/.test(partition) || !/^\d+$/.test(offset)) return undefined;
+  const headers = readHeaders(text('headers'));
+  return {
+    id: String(id),
+    topic,
+    partition: Number(partition),
+    isCut: fields.has('truncated'),
+    record: {
+      offset,
+      timestamp,
+      key: fields.get('key') ?? null,
+      value: fields.get('value') ?? null,
+      headers,
+    },
+  };
+}
+
+function readHeaders(json: string): Record<string, string | string[]> | undefined {
+  if (json === '') return undefined;
+  const value: unknown = JSON.parse(json);
+  const isObject = typeof value === 'object' && value !== null;
+  return isObject ? (value as Record<string, string | string[]>) : undefined;
+}

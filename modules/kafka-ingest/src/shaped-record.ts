@@ -1,7 +1,8 @@
+import { isAscii } from 'node:buffer';
 import type { CallBuffer } from './call-buffer.ts';
 import { fromBinary } from './binary-text.ts';
-import type { JsonFields } from './json-fields.ts';
-import { flatten, isJson, parseFields, scalarText } from './json-fields.ts';
+import type { JsonFields, NumberWatch } from './json-fields.ts';
+import { flatten, isJson, parseFields, parseFieldsExactly, valueText } from './json-fields.ts';
 import type { KafkaRecord, RecordFault, TopicPartition } from './record.ts';
 import type { Shape } from './shape.ts';
 import { DELETED, UPDATED } from './shape.ts';
@@ -26,25 +27,46 @@ export function writeRecord(
   if (value.length + (record.key?.length ?? 0) > shape.maxRecordBytes)
     return { code: 'TOO_LARGE', reason: `the record is larger than ${shape.maxRecordBytes} bytes` };
   const isHash = shape.mode === 'hash' || shape.mode === 'hash-replace';
-  let fields: JsonFields | undefined;
-  if (isHash || needsFields(shape)) {
-    fields = parseFields(value.toString());
-    if (fields === undefined) return { code: 'BAD_JSON', reason: 'the value is no JSON object' };
-  } else if (shape.mode === 'json' && !isJson(value.toString())) {
-    return { code: 'BAD_JSON', reason: 'the value is no JSON' };
+  if (!isHash && !needsFields(shape)) {
+    if (shape.mode === 'json' && !isJson(value.toString()))
+      return { code: 'BAD_JSON', reason: 'the value is no JSON' };
+    return writeShaped(out, shape, place, record, value, undefined, { isRounded: false });
   }
+  const text = value.toString();
+  const fields = parseFields(text);
+  if (fields === undefined) return { code: 'BAD_JSON', reason: 'the value is no JSON object' };
+  const watch = { isRounded: false };
+  const before = out.mark();
+  const fault = writeShaped(out, shape, place, record, value, fields, watch, text);
+  if (!watch.isRounded) return fault;
+  out.reset(before);
+  return writeShaped(out, shape, place, record, value, parseFieldsExactly(text), watch, text);
+}
+
+function writeShaped(
+  out: CallBuffer,
+  shape: Shape,
+  place: TopicPartition,
+  record: KafkaRecord,
+  value: Buffer,
+  fields: JsonFields | undefined,
+  watch: NumberWatch,
+  text = '',
+): RecordFault | undefined {
   const ttl = ttlMs(shape.ttl, record, fields);
   if (ttl === undefined) return { code: 'BAD_TTL', reason: 'the time to live is no number of seconds' };
-  const scope = { record, ...place, fields, db: shape.db };
+  const scope = { record, topic: place.topic, partition: place.partition, fields, db: shape.db, watch };
   const names = fillNames(shape, scope, shape.key, shape.index?.member);
   if ('code' in names) return names;
-  if (!isHash || fields === undefined) {
-    writeNames(out, ttl > 0 ? 't' : 's', record, names, shape, place);
-    if (ttl > 0) out.binary(String(ttl));
-    out.bytes(value);
+  if (fields !== undefined && (shape.mode === 'hash' || shape.mode === 'hash-replace')) {
+    // Without an escape nothing in it can be anything but ASCII.
+    const isPlain = isAscii(value) && !text.includes('\\');
+    writeFields(out, shape, record, names, place, { fields, watch, isPlain }, ttl);
     return undefined;
   }
-  writeFields(out, shape, record, names, place, fields, ttl);
+  writeNames(out, ttl > 0 ? 't' : 's', record, names, shape, place);
+  if (ttl > 0) out.binary(String(ttl));
+  out.bytes(value);
   return undefined;
 }
 
@@ -69,7 +91,9 @@ function writeTombstone(
   place: TopicPartition,
   record: KafkaRecord,
 ): RecordFault | undefined {
-  const scope = { record, ...place, fields: undefined, db: shape.db };
+  const watch = { isRounded: false };
+  const { topic, partition } = place;
+  const scope = { record, topic, partition, fields: undefined, db: shape.db, watch };
   const names = fillNames(shape, scope, shape.tombstoneKey, shape.index?.tombstoneMember);
   if ('code' in names) return names;
   writeNames(out, 'd', record, names, shape, place);
@@ -133,13 +157,20 @@ function notice(op: string, record: KafkaRecord, key: string, { topic, partition
   return `${head.slice(0, -1)},"changed":`;
 }
 
+interface Fields {
+  readonly fields: JsonFields;
+  readonly watch: NumberWatch;
+  /** Names and values are ASCII throughout. */
+  readonly isPlain: boolean;
+}
+
 function writeFields(
   out: CallBuffer,
   shape: Shape,
   record: KafkaRecord,
   names: Names,
   place: TopicPartition,
-  fields: JsonFields,
+  { fields, watch, isPlain }: Fields,
   ttl: number,
 ): void {
   const set: string[] = [];
@@ -147,14 +178,14 @@ function writeFields(
   const add = (name: string, value: unknown): void => {
     if (shape.excluded.size > 0 && shape.excluded.has(name)) return;
     if (value === null) removed.push(name);
-    else set.push(name, scalarText(value) ?? JSON.stringify(value));
+    else set.push(name, valueText(value, watch));
   };
   if (shape.nested === 'flatten') flatten(fields, add);
   else for (const name in fields) add(name, fields[name]);
   const isReplaced = shape.mode === 'hash-replace';
-  const isPlain = !isReplaced && ttl === 0 && removed.length === 0 && set.length > 0 && set.length <= MANY;
-  writeNames(out, isPlain ? 'h' : isReplaced ? 'r' : 'm', record, names, shape, place);
-  if (!isPlain) {
+  const isShort = !isReplaced && ttl === 0 && removed.length === 0 && set.length > 0 && set.length <= MANY;
+  writeNames(out, isShort ? 'h' : isReplaced ? 'r' : 'm', record, names, shape, place);
+  if (!isShort) {
     out.binary(String(ttl));
     if (!isReplaced) {
       out.binary(String(removed.length));
@@ -162,7 +193,8 @@ function writeFields(
     }
   }
   out.binary(String(set.length));
-  for (const text of set) out.text(text);
+  if (isPlain) for (const text of set) out.binary(text);
+  else for (const text of set) out.text(text);
 }
 
 /** Writes a record that could not be stored, for the dead-letter stream. */

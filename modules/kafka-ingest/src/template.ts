@@ -1,5 +1,5 @@
 import { fromBinary, toBinary } from './binary-text.ts';
-import type { JsonFields } from './json-fields.ts';
+import type { JsonFields, NumberWatch } from './json-fields.ts';
 import { scalarText, valueAt } from './json-fields.ts';
 import type { KafkaRecord } from './record.ts';
 import { headerText } from './record.ts';
@@ -14,6 +14,7 @@ export interface TemplateScope {
   /** The Redis key as a binary string; only once it is known. */
   readonly redisKey?: string;
   readonly db: number;
+  readonly watch: NumberWatch;
 }
 
 type Source = (scope: TemplateScope) => string | undefined;
@@ -80,7 +81,7 @@ function placeholder(given: string): Placeholder {
 }
 
 function sourceOf(name: string): Source {
-  const own = OWN[name];
+  const own = Object.hasOwn(OWN, name) ? OWN[name] : undefined;
   if (own !== undefined) return own;
   if (name.startsWith(HEADER)) {
     const header = name.slice(HEADER.length);
@@ -90,8 +91,8 @@ function sourceOf(name: string): Source {
     };
   }
   const path = name.split('.');
-  return ({ fields }) => {
-    const text = fields === undefined ? undefined : scalarText(valueAt(fields, name, path));
+  return ({ fields, watch }) => {
+    const text = fields === undefined ? undefined : scalarText(valueAt(fields, name, path), watch);
     return text === undefined ? undefined : toBinary(text);
   };
 }
@@ -103,7 +104,7 @@ export function templateProblem(text: string, isChannel = false): string | undef
   for (const given of result.names) {
     const [name = ''] = given.split('|');
     if (name === '' || name === HEADER) return 'has a placeholder without a name';
-    const isOwn = name in OWN || name.startsWith(HEADER);
+    const isOwn = Object.hasOwn(OWN, name) || name.startsWith(HEADER);
     if (name.startsWith('@') && !isOwn) return `knows ${KNOWN} besides the names of JSON fields`;
     if (name === '@redisKey' && !isChannel) return '{@redisKey} is for the channel only';
   }

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '@iotedge-redis/common';
 import type { Format } from './format.ts';
+import type { Batch } from './csv-reader.ts';
 import type { Reject } from './row.ts';
+import type { RowList } from './row-list.ts';
 
 /** Keys of the suite start with this; the format version is in the record itself. */
 const PREFIX = 'iotedge-redis:redis-sync';
@@ -61,6 +63,44 @@ export function newCheckpoint(run: string, etag: string, startedAt: number): Che
 }
 
 export const MAX_ERRORS = 10;
+
+/** Names one run over the file, for its lists of keys: another run of the same identity has lists of its own. */
+export function generationOf({ run, startedAt }: Checkpoint): string {
+  return `${run}-${startedAt.toString(36)}`;
+}
+
+/** Where the run stands when the rows of a batch are in Redis and its bad rows are counted. */
+export function advanced(
+  before: Checkpoint,
+  { offset, nextLine }: Pick<Batch, 'offset' | 'nextLine'>,
+  rows: Pick<RowList, 'length' | 'deletions'>,
+  rejects: readonly Reject[],
+  format: Format | undefined,
+): Checkpoint {
+  return withRejects(
+    {
+      ...before,
+      offset,
+      line: nextLine,
+      ...(format === undefined ? {} : { format }),
+      rows: before.rows + rows.length + rejects.length,
+      written: before.written + rows.length - rows.deletions,
+      deleted: before.deleted + rows.deletions,
+      lists: before.lists + 1,
+    },
+    rejects,
+  );
+}
+
+export function withRejects(checkpoint: Checkpoint, rejects: readonly Reject[]): Checkpoint {
+  if (rejects.length === 0) return checkpoint;
+  const room = MAX_ERRORS - checkpoint.errors.length;
+  return {
+    ...checkpoint,
+    skipped: checkpoint.skipped + rejects.length,
+    errors: room > 0 ? [...checkpoint.errors, ...rejects.slice(0, room)] : checkpoint.errors,
+  };
+}
 
 /** Undefined when there is none, or it is not one that this version can use. */
 export function parseCheckpoint(text: string | null): Checkpoint | undefined {

@@ -25,7 +25,7 @@ function keyOf(row: Row): Buffer {
 }
 
 /** The last row of each key, by slot and kind of command: each group fits into one command or is one hash. */
-export function groupBySlot(rows: readonly Row[]): Row[][] {
+export function groupBySlot(rows: Iterable<Row>): Row[][] {
   const last = new Map<string, Row>();
   for (const row of rows) last.set(keyOf(row).toString('latin1'), row);
   const groups = new Map<string, Row[]>();

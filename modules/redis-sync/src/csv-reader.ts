@@ -2,18 +2,21 @@ import type { Format, FormatSettings } from './format.ts';
 import { DELIMITERS, detectFormat, isSampleEnough, plainFields } from './format.ts';
 import { splitQuoted } from './quoted.ts';
 import { RecordScanner } from './record-scanner.ts';
-import type { Reject, Row } from './row.ts';
+import type { Reject } from './row.ts';
+import { RowList } from './row-list.ts';
 import type { MappedRow, RowDefaults, RowMapper } from './row-mapping.ts';
-import { createRowMapper } from './row-mapping.ts';
+import { createRowMapper, setRow } from './row-mapping.ts';
 
 /** A stretch of the file that ends at a record boundary. */
 export interface Batch {
   /** Good rows in file order. */
-  readonly rows: readonly Row[];
+  readonly rows: RowList;
   readonly rejects: readonly Reject[];
   /** Offset in the decoded file behind the batch, and the number of the line there. */
   readonly offset: number;
   readonly nextLine: number;
+  /** Gives the memory of the rows back, which nobody may look at from then on. */
+  release(): void;
 }
 
 export interface ReaderPosition {
@@ -55,7 +58,8 @@ export class CsvReader {
   #sample: Buffer[] = [];
   #sampleBytes = 0;
   #finished = false;
-  #rows: Row[] = [];
+  #rows = new RowList();
+  readonly #spares: RowList[] = [];
   #rejects: Reject[] = [];
   #bytes = 0;
   /** Neighbouring records for csv-parse: where they lie in the scanner's block, and their lines. */
@@ -74,12 +78,13 @@ export class CsvReader {
     return this.#format;
   }
 
+  /** Keeps nothing of the block itself. */
   append(block: Buffer): FormatProblem | undefined {
     if (this.#scanner !== undefined) {
       this.#scanner.append(block);
       return undefined;
     }
-    this.#sample.push(block);
+    this.#sample.push(Buffer.from(block));
     this.#sampleBytes += block.length;
     return this.#detect();
   }
@@ -136,8 +141,8 @@ export class CsvReader {
     if (encoding === 'UTF-16') {
       return { problem: 'the file is UTF-16; save it as UTF-8' };
     }
-    this.#sample = [sample];
     const isEnough = this.#sampleBytes >= MAX_SAMPLE_BYTES || isSampleEnough(sample);
+    this.#sample = [sample];
     if (!isEnough && !this.#finished) return undefined;
     const skip = encoding === 'UTF-8' ? 3 : 0;
     const text = sample.subarray(skip);
@@ -182,26 +187,22 @@ export class CsvReader {
     const keyEnd = fieldEnds[0] ?? start;
     const isWidthRight =
       scanner.fieldCount === 2 && (this.#format?.hasHeader !== true || this.#format.columns.length === 2);
-    if (this.#isSimple && isWidthRight && keyEnd > start) {
-      this.#rows.push({
-        op: 'set',
-        line: scanner.line,
-        data: scanner.block,
-        keyStart: start,
-        keyEnd,
-        valueStart: keyEnd + 1,
-        valueEnd: end,
-        ttlSeconds: this.#options.ttlSeconds,
-        fields: undefined,
-      });
-    } else {
+    if (!this.#isSimple || !isWidthRight || keyEnd === start) {
       this.#keep(this.#map(plainFields(scanner), scanner.line), scanner.line);
+      return;
+    }
+    const { block: data, line } = scanner;
+    const { ttlSeconds } = this.#options;
+    if (ttlSeconds === 0) this.#rows.addPlain(data, start, keyEnd, end, line);
+    else {
+      const key = data.subarray(start, keyEnd);
+      this.#rows.add(setRow(line, key, data.subarray(keyEnd + 1, end), ttlSeconds));
     }
   }
 
   #keep(mapped: MappedRow, line: number): void {
     if ('reason' in mapped) this.#rejects.push({ line, reason: mapped.reason });
-    else this.#rows.push(mapped);
+    else this.#rows.add(mapped);
   }
 
   #extend(scanner: RecordScanner, run: QuotedRun, isPlain: boolean): void {
@@ -225,13 +226,18 @@ export class CsvReader {
 
   #close(scanner: RecordScanner): Batch {
     this.#flushRun(scanner);
+    const rows = this.#rows;
     const batch: Batch = {
-      rows: this.#rows,
+      rows,
       rejects: this.#rejects,
       offset: scanner.offset,
       nextLine: scanner.nextLine,
+      release: () => {
+        rows.clear();
+        this.#spares.push(rows);
+      },
     };
-    this.#rows = [];
+    this.#rows = this.#spares.pop() ?? new RowList();
     this.#rejects = [];
     this.#bytes = 0;
     return batch;

@@ -2,12 +2,12 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { Row } from './row.ts';
 
 /** The keys that a batch wrote, packed: about 5 to 10 bytes per key. */
-export function packKeys(rows: readonly Row[]): Buffer {
-  return packKeyBuffers(
-    rows
-      .filter(({ op }) => op !== 'del')
-      .map(({ data, keyStart, keyEnd }) => data.subarray(keyStart, keyEnd)),
-  );
+export function packKeys(rows: Iterable<Row>): Buffer {
+  const keys: Buffer[] = [];
+  for (const { op, data, keyStart, keyEnd } of rows) {
+    if (op !== 'del') keys.push(data.subarray(keyStart, keyEnd));
+  }
+  return packKeyBuffers(keys);
 }
 
 export function packKeyBuffers(keys: readonly Buffer[]): Buffer {

@@ -4,6 +4,8 @@ import type { Malformation } from './row.ts';
 const QUOTE = 0x22;
 const LF = 0x0a;
 const CR = 0x0d;
+/** Room for the beginning of a record that the block before ended in. */
+const SPARE_BYTES = 64 * 1024;
 
 /** What `next()` found. */
 export type Found =
@@ -35,7 +37,7 @@ export interface ScannerOptions {
  * record. An incomplete tail is carried over to the next block. Blank lines are passed over.
  */
 export class RecordScanner {
-  /** The block that the positions below belong to; records keep it alive, it is never written to. */
+  /** What the positions below belong to, until the next `append`. */
   block: Buffer = Buffer.alloc(0);
   start = 0;
   end = 0;
@@ -46,6 +48,7 @@ export class RecordScanner {
   malformation: Malformation = 'quote in mid-field';
 
   readonly #options: ScannerOptions;
+  #memory: Buffer = Buffer.alloc(0);
   #position = 0;
   #nextLine: number;
   /** Offset in the file of the block's first byte. */
@@ -80,10 +83,20 @@ export class RecordScanner {
     return this.#nextLine;
   }
 
+  /** Takes a copy; what `block` held before is gone then. */
   append(bytes: Buffer): void {
-    const rest = this.block.subarray(this.#position);
+    const rest = this.block.length - this.#position;
+    const size = rest + bytes.length;
+    let memory = this.#memory;
+    if (memory.length < size || memory.length > size * 4) {
+      // Half as much again: a long record comes in many blocks.
+      memory = Buffer.allocUnsafeSlow(rest > bytes.length ? Math.ceil(size * 1.5) : size + SPARE_BYTES);
+    }
+    this.block.copy(memory, 0, this.#position);
+    bytes.copy(memory, rest);
+    this.#memory = memory;
+    this.block = memory.subarray(0, size);
     this.#base += this.#position;
-    this.block = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
     this.#position = 0;
     this.#checkBlock();
   }

@@ -1,10 +1,11 @@
-import { Command } from 'ioredis';
-import { SuiteError, classifyRedisError, replyWord } from '@iotedge-redis/common';
-import type { RedisClient, RedisConnection } from '@iotedge-redis/common';
-import { CommandBuffer } from './resp.ts';
+import { SuiteError, classifyRedisError } from '@iotedge-redis/common';
+import type { RedisConnection } from '@iotedge-redis/common';
 import { groupBySlot, writeGroup } from './cluster-rows.ts';
+import { isRefusal, sendEncoded } from './encoded-call.ts';
+import { CommandBuffer } from './resp.ts';
 import type { Reject, Row } from './row.ts';
-import { estimateBytes, writeRow, writeRows } from './row-commands.ts';
+import { writeRow, writeRows } from './row-commands.ts';
+import type { RowList } from './row-list.ts';
 
 /** What Redis holds is not what this run left there: it was wiped, rolled back, or another run wrote. */
 export class CheckpointLost extends SuiteError {
@@ -14,13 +15,14 @@ export class CheckpointLost extends SuiteError {
   }
 }
 
-/** Rows as commands, made while Redis is still at work on the batch before. */
+/** Rows as commands, made while Redis is still at work on the rows before. */
 export interface EncodedRows {
-  readonly rows: readonly Row[];
+  readonly rows: RowList;
   readonly commands: CommandBuffer;
 }
 
-export interface BatchWrite {
+/** One step of a run: rows, and the checkpoint behind them. */
+export interface Step {
   readonly encoded: EncodedRows;
   /** Time-to-live counts from here, milliseconds since 1970. */
   readonly startedAt: number;
@@ -31,55 +33,58 @@ export interface BatchWrite {
   readonly extras: readonly (readonly [key: string, value: Buffer])[];
 }
 
-/** A command whose bytes are there already; the library still matches its reply. */
-class EncodedCommand extends Command {
-  readonly #bytes: Buffer;
+/**
+ * `applied`: Redis holds the rows and the checkpoint. `refused`: it takes some command of it for good, and may hold the
+ * checkpoint without these rows. `open`: nobody knows, or nothing happened; `write` finds out.
+ */
+export type Outcome = 'applied' | 'refused' | 'open';
 
-  constructor(bytes: Buffer) {
-    super('encoded');
-    this.#bytes = bytes;
-  }
+/**
+ * Runs behind WATCH and before MULTI. Where Redis does not hold the checkpoint that the step builds on, it touches the key,
+ * so that the transaction does not take place: a step that comes late, twice, or behind one that failed changes nothing.
+ */
+const GUARD = `local held = redis.call('GET', KEYS[1])
+if held == ARGV[1] then return 1 end
+if held then
+  redis.call('PEXPIREAT', KEYS[1], '9999999999999')
+  redis.call('PERSIST', KEYS[1])
+else
+  redis.call('SET', KEYS[1], '')
+  redis.call('DEL', KEYS[1])
+end
+return 0`;
 
-  override toWritable(): Buffer {
-    return this.#bytes;
-  }
-}
-
-const NOTHING = Buffer.alloc(0);
 /** A slow link to Redis gets this much more time per byte: a megabyte a second. */
 const MS_PER_BYTE = 0.001;
 
-/** Writes batches of rows, each with the checkpoint behind it. */
+/** Writes rows, each step with the checkpoint behind it. */
 export class RedisSink {
   readonly #connection: RedisConnection;
   readonly #checkpointKey: string;
   readonly #isCluster: boolean;
   readonly #timeoutMs: number;
-  /** False until Redis is known to hold what this run wrote last: after each new connection it has to be asked. */
-  #isSure = false;
-  /** A user whose ACL forbids MULTI gets its rows in a pipeline, and the checkpoint after their replies. */
-  #canMulti = true;
-  #spare: Buffer | undefined;
+  /** Whether the user's ACL permits the guarded transaction; undefined until it was tried. Else rows go one by one. */
+  #canGuard: boolean | undefined;
+  readonly #spares: CommandBuffer[] = [];
 
   constructor(connection: RedisConnection, checkpointKey: string, isCluster: boolean, timeoutMs: number) {
     this.#connection = connection;
     this.#checkpointKey = checkpointKey;
     this.#isCluster = isCluster;
     this.#timeoutMs = timeoutMs;
-    connection.onStatus(() => {
-      if (connection.status.state !== 'ready') this.#isSure = false;
-    });
+    if (isCluster) this.#canGuard = false;
   }
 
-  encode(rows: readonly Row[], startedAt: number): EncodedRows {
-    const commands = new CommandBuffer(this.#isCluster ? 0 : estimateBytes(rows) + 2048, this.#spare);
-    this.#spare = undefined;
-    if (!this.#isCluster) {
-      commands.begin(1);
-      commands.text('MULTI');
-      writeRows(commands, rows, startedAt);
-    }
+  encode(rows: RowList, startedAt: number): EncodedRows {
+    const commands = this.#spares.pop() ?? new CommandBuffer(this.#isCluster ? 0 : rows.commandBytes + 64);
+    if (!this.#isCluster) writeRows(commands, rows, startedAt);
     return { rows, commands };
+  }
+
+  /** Takes the memory of commands back that nobody will send again. */
+  recycle({ commands }: EncodedRows): void {
+    commands.clear();
+    this.#spares.push(commands);
   }
 
   load(): Promise<string | null> {
@@ -89,31 +94,43 @@ export class RedisSink {
   /** Writes the first checkpoint of a run, over whatever is there. */
   async begin(text: string): Promise<void> {
     await this.#connection.run('writing the checkpoint', (client) => client.set(this.#checkpointKey, text));
-    this.#isSure = true;
+  }
+
+  /** True when a step may be sent before it is known what became of the one before it. */
+  get canAttempt(): boolean {
+    return this.#canGuard === true;
+  }
+
+  /** Sends a step without looking first. Never rejects. */
+  attempt(step: Step): Promise<Outcome> {
+    return this.#transact(step).catch(() => 'open');
   }
 
   /**
-   * Brings the rows into Redis, in order. Resolves with the rows that Redis refused for good. Rejects when it has to be
-   * called again with the same batch, or with CheckpointLost.
+   * Brings a step into Redis, whatever became of attempts at it. `later` are the checkpoints of steps that are under way
+   * behind it. Resolves with the rows that Redis refuses for good; rejects when it has to be called again with the same
+   * step, or with CheckpointLost.
    */
-  async write(batch: BatchWrite): Promise<readonly Reject[]> {
-    if (!this.#isSure) {
-      const held = await this.load();
-      if (held === batch.after) {
-        this.#isSure = true;
-        return [];
-      }
-      if (held !== batch.before) throw new CheckpointLost(this.#connection.place);
-      this.#isSure = true;
+  async write(step: Step, later: readonly string[]): Promise<readonly Reject[]> {
+    const held = await this.load();
+    if (held === step.after || (held !== null && later.includes(held))) return [];
+    if (held !== step.before) throw new CheckpointLost(this.#connection.place);
+    if (this.#canGuard !== false) {
+      const outcome = await this.#transact(step);
+      if (outcome === 'applied') return [];
+      if (outcome === 'open') throw new CheckpointLost(this.#connection.place);
     }
-    try {
-      if (this.#isCluster || !this.#canMulti) return await this.#writeApart(batch);
-      return await this.#writeTogether(batch);
-    } catch (error) {
-      // Whether it took effect is to be found out before anything else is written.
-      this.#isSure = false;
-      throw error;
-    }
+    return this.writeApart(step);
+  }
+
+  /** The rows one by one, or slot by slot, and then the checkpoint: finds out which rows Redis refuses. */
+  async writeApart(step: Step): Promise<readonly Reject[]> {
+    const rejects = this.#isCluster ? await this.#writeBySlot(step) : await this.#writeOneByOne(step);
+    await this.#connection.run('writing the checkpoint', async (client) => {
+      for (const [key, value] of step.extras) await client.set(key, value);
+      await client.set(this.#checkpointKey, step.after);
+    });
+    return rejects;
   }
 
   /** Deletes keys; used by the mirror sweep. */
@@ -125,69 +142,36 @@ export class RedisSink {
     });
   }
 
-  async #writeTogether(batch: BatchWrite): Promise<readonly Reject[]> {
-    const { rows, commands } = batch.encoded;
-    // The same rows may have to be sent again, behind another checkpoint.
-    const out = commands.copyable();
-    for (const [key, value] of batch.extras) {
-      out.begin(3);
-      out.text('SET');
-      out.text(key);
-      out.buffer(value);
-    }
-    out.begin(3);
-    // The old value comes back, and shows whether Redis was wiped meanwhile.
-    out.text('GETSET');
-    out.text(this.#checkpointKey);
-    out.text(batch.after);
-    out.begin(1);
-    out.text('EXEC');
-    const results = await this.#send(out, rows.length);
-    const refused = results.find((result) => result instanceof Error);
-    const last = results.at(-1);
-    if (refused === undefined && Array.isArray(last) && !last.some((result) => result instanceof Error)) {
-      const held: unknown = last.at(-1);
-      if (String(held) === batch.before) {
-        // Its replies are here, so nobody reads these bytes any more.
-        this.#spare = out.backing;
-        return [];
-      }
-      await this.#putBack(held);
-      throw new CheckpointLost(this.#connection.place);
-    }
-    if (results[0] instanceof Error && replyWord(results[0]) === 'NOPERM') this.#canMulti = false;
-    // The transaction as a whole was refused for the sake of some row: find out which.
-    return this.#writeApart(batch);
-  }
-
-  /** Rows that were there are gone, so the checkpoint must not claim them. */
-  async #putBack(held: unknown): Promise<void> {
-    await this.#connection.run('putting the checkpoint back', async (client) => {
-      if (Buffer.isBuffer(held)) await client.set(this.#checkpointKey, held);
-      else await client.del(this.#checkpointKey);
-    });
-  }
-
-  async #writeApart(batch: BatchWrite): Promise<readonly Reject[]> {
-    const rejects = this.#isCluster ? await this.#writeBySlot(batch) : await this.#writeOneByOne(batch);
-    await this.#connection.run('writing the checkpoint', async (client) => {
-      for (const [key, value] of batch.extras) await client.set(key, value);
-      await client.set(this.#checkpointKey, batch.after);
-    });
-    return rejects;
+  async #transact({ encoded, before, after, extras }: Step): Promise<Outcome> {
+    const key = this.#checkpointKey;
+    const head = new CommandBuffer(GUARD.length + before.length + 256);
+    head.command('WATCH', key);
+    head.command('EVAL', GUARD, '1', key, before);
+    head.command('MULTI');
+    const tail = new CommandBuffer(after.length + 256);
+    for (const [extra, value] of extras) tail.command('SET', extra, value);
+    tail.command('SET', key, after);
+    tail.command('EXEC');
+    const results = await this.#send([head, encoded.commands, tail], encoded.rows.length);
+    this.#canGuard ??= !results.slice(0, head.count).some(isError);
+    const done = results.at(-1);
+    if (results.some(isError)) return 'refused';
+    if (!Array.isArray(done)) return 'open';
+    return done.some(isError) ? 'refused' : 'applied';
   }
 
   /** Every row by itself, all in one pipeline. */
-  async #writeOneByOne({ encoded: { rows }, startedAt }: BatchWrite): Promise<Reject[]> {
-    const out = new CommandBuffer(estimateBytes(rows) * 2);
+  async #writeOneByOne({ encoded: { rows }, startedAt }: Step): Promise<Reject[]> {
+    const out = new CommandBuffer(rows.commandBytes * 2);
+    const list = [...rows];
     const ends: number[] = [];
-    for (const row of rows) {
+    for (const row of list) {
       writeRow(out, row, startedAt);
       ends.push(out.count);
     }
-    const results = await this.#send(out, rows.length);
+    const results = await this.#send([out], list.length);
     const rejects: Reject[] = [];
-    rows.forEach((row, index) => {
+    list.forEach((row, index) => {
       const replies = results.slice(ends[index - 1] ?? 0, ends[index]);
       const refused = replies.find((reply) => reply instanceof Error);
       if (refused !== undefined) rejects.push(refusal(row, refused));
@@ -196,7 +180,7 @@ export class RedisSink {
   }
 
   /** Each key's last row decides, so the order of different keys does not matter between nodes. */
-  async #writeBySlot({ encoded: { rows }, startedAt }: BatchWrite): Promise<Reject[]> {
+  async #writeBySlot({ encoded: { rows }, startedAt }: Step): Promise<Reject[]> {
     const groups = groupBySlot(rows);
     return this.#connection.run(
       'writing rows',
@@ -206,7 +190,7 @@ export class RedisSink {
           try {
             await writeGroup(client, group, startedAt);
           } catch (error) {
-            if (replyWord(error) === undefined || !(error instanceof Error) || isPassing(error)) throw error;
+            if (!isRefusal(error)) throw error;
             // Some row of several is to blame: find out which.
             if (group.length > 1) for (const row of group) await write([row]);
             else for (const row of group) rejects.push(refusal(row, error));
@@ -215,14 +199,15 @@ export class RedisSink {
         await Promise.all(groups.map(write));
         return rejects;
       },
-      this.#limit(estimateBytes(rows)),
+      this.#limit(rows.commandBytes),
     );
   }
 
   /** Resolves with one result per command; error replies are results, a lost connection rejects. */
-  #send(out: CommandBuffer, rows: number): Promise<unknown[]> {
+  #send(buffers: readonly CommandBuffer[], rows: number): Promise<unknown[]> {
     const doing = rows === 1 ? 'writing a row' : `writing ${rows} rows`;
-    return this.#connection.run(doing, (client) => sendEncoded(client, out), this.#limit(out.bytes.length));
+    const bytes = buffers.reduce((sum, buffer) => sum + buffer.bytes.length, 0);
+    return this.#connection.run(doing, (client) => sendEncoded(client, buffers), this.#limit(bytes));
   }
 
   #limit(bytes: number): number {
@@ -230,30 +215,10 @@ export class RedisSink {
   }
 }
 
-/** True for what may be otherwise later: no room, no primary, still loading. */
-function isPassing(error: Error): boolean {
-  return classifyRedisError(error).retryable;
+function isError(result: unknown): boolean {
+  return result instanceof Error;
 }
 
 function refusal(row: Row, refused: Error): Reject {
   return { line: row.line, reason: `Redis refused the row (${classifyRedisError(refused).code})` };
-}
-
-/**
- * The first command carries all the bytes, the others wait for their replies only. Refusals for good are results; a passing
- * one rejects, so that the connection hears of it.
- */
-async function sendEncoded(client: RedisClient, out: CommandBuffer): Promise<unknown[]> {
-  const promises: Promise<unknown>[] = [];
-  for (let index = 0; index < out.count; index += 1) {
-    const command = new EncodedCommand(index === 0 ? out.bytes : NOTHING);
-    promises.push(client.sendCommand(command) as Promise<unknown>);
-  }
-  const settled = await Promise.allSettled(promises);
-  return settled.map((result) => {
-    if (result.status === 'fulfilled') return result.value;
-    const error: unknown = result.reason;
-    if (replyWord(error) === undefined || !(error instanceof Error) || isPassing(error)) throw error;
-    return error;
-  });
 }

@@ -1,39 +1,25 @@
 import type { CommandBuffer } from './resp.ts';
 import type { Row } from './row.ts';
-
-/** About how many bytes the commands of the rows take. */
-export function estimateBytes(rows: readonly Row[]): number {
-  let bytes = 0;
-  for (const row of rows) {
-    bytes += row.keyEnd - row.keyStart + (row.valueEnd - row.valueStart) + 24;
-    if (row.ttlSeconds > 0) bytes += 48;
-    for (const field of row.fields ?? []) bytes += field.length + 10;
-  }
-  return bytes;
-}
+import type { PlainRun, RowList } from './row-list.ts';
 
 /** Rows in file order, as few commands as they fit into: neighbouring plain rows become one MSET, deletions one DEL. */
-export function writeRows(out: CommandBuffer, rows: readonly Row[], startedAt: number): void {
-  for (let at = 0; at < rows.length;) {
-    const kind = kindOf(rows[at]);
+export function writeRows(out: CommandBuffer, rows: RowList, startedAt: number): void {
+  const { parts } = rows;
+  for (let at = 0; at < parts.length;) {
+    const kind = kindOf(parts[at]);
     let end = at + 1;
-    if (kind === 'mset' || kind === 'del') while (end < rows.length && kindOf(rows[end]) === kind) end += 1;
-    if (kind === 'mset') writeMany(out, rows, at, end, 'MSET');
-    else if (kind === 'del') writeMany(out, rows, at, end, 'DEL');
-    else writeRow(out, rows[at], startedAt);
+    if (kind !== 'other') while (end < parts.length && kindOf(parts[end]) === kind) end += 1;
+    if (kind === 'other') writeRow(out, parts[at], startedAt);
+    else writeMany(out, rows, at, end, kind);
     at = end;
   }
 }
 
 /** One row by itself. */
-export function writeRow(out: CommandBuffer, row: Row | undefined, startedAt: number): void {
-  if (row === undefined) return;
+export function writeRow(out: CommandBuffer, row: Row | PlainRun | undefined, startedAt: number): void {
+  if (row === undefined || row.op === 'run') return;
   // PXAT from the run's start: a resumed run gives a row the same end as the first one did.
   const endsAt = startedAt + row.ttlSeconds * 1000;
-  if (row.op === 'del') {
-    writeMany(out, [row], 0, 1, 'DEL');
-    return;
-  }
   if (row.op === 'set') {
     out.begin(row.ttlSeconds > 0 ? 5 : 3);
     out.text('SET');
@@ -45,8 +31,11 @@ export function writeRow(out: CommandBuffer, row: Row | undefined, startedAt: nu
     }
     return;
   }
+  out.begin(2);
+  out.text('DEL');
+  key(out, row);
+  if (row.op === 'del') return;
   const fields = row.fields ?? [];
-  writeMany(out, [row], 0, 1, 'DEL');
   out.begin(2 + fields.length);
   out.text('HSET');
   key(out, row);
@@ -59,31 +48,41 @@ export function writeRow(out: CommandBuffer, row: Row | undefined, startedAt: nu
   }
 }
 
-function kindOf(row: Row | undefined): 'mset' | 'del' | 'other' {
-  if (row === undefined || row.op === 'hash') return 'other';
-  if (row.op === 'del') return 'del';
-  return row.ttlSeconds === 0 ? 'mset' : 'other';
+type Kind = 'MSET' | 'DEL' | 'other';
+
+function kindOf(part: Row | PlainRun | undefined): Kind {
+  switch (part?.op) {
+    case 'run':
+      return 'MSET';
+    case 'del':
+      return 'DEL';
+    case 'set':
+      return part.ttlSeconds === 0 ? 'MSET' : 'other';
+    default:
+      return 'other';
+  }
 }
 
-const MSET = Buffer.from('MSET');
-const DEL = Buffer.from('DEL');
-
-function writeMany(
-  out: CommandBuffer,
-  rows: readonly Row[],
-  from: number,
-  to: number,
-  name: 'MSET' | 'DEL',
-): void {
-  const isSet = name === 'MSET';
-  out.begin(1 + (to - from) * (isSet ? 2 : 1));
-  out.buffer(isSet ? MSET : DEL);
+function writeMany(out: CommandBuffer, rows: RowList, from: number, to: number, kind: 'MSET' | 'DEL'): void {
+  const isSet = kind === 'MSET';
+  let count = 0;
+  for (let at = from; at < to; at += 1) count += rowsIn(rows.parts[at]);
+  out.begin(1 + count * (isSet ? 2 : 1));
+  out.text(kind);
+  const pairs = rows.pairs.bytes;
   for (let at = from; at < to; at += 1) {
-    const row = rows[at];
-    if (row === undefined) continue;
-    key(out, row);
-    if (isSet) out.slice(row.data, row.valueStart, row.valueEnd);
+    const part = rows.parts[at];
+    if (part === undefined) continue;
+    if (part.op === 'run') out.raw(pairs, part.from, part.to);
+    else {
+      key(out, part);
+      if (isSet) out.slice(part.data, part.valueStart, part.valueEnd);
+    }
   }
+}
+
+function rowsIn(part: Row | PlainRun | undefined): number {
+  return part?.op === 'run' ? part.count : 1;
 }
 
 function key(out: CommandBuffer, row: Row): void {

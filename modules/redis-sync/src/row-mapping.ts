@@ -39,7 +39,7 @@ export function createRowMapper(format: Format, defaults: RowDefaults): RowMappe
     const key = cell(keyAt);
     if (key.length === 0) return { reason: 'empty key' };
     const op = word(cell(opAt));
-    if (op === 'del') return row(line, 'del', key, EMPTY, 0, undefined);
+    if (op === 'del') return rowOf(line, 'del', key, EMPTY, 0, undefined);
     if (op !== '' && op !== 'set') return { reason: 'op is neither set nor del' };
     const ttlSeconds = readTtl(cell(ttlAt), defaults.ttlSeconds);
     if (ttlSeconds === undefined) {
@@ -52,15 +52,15 @@ export function createRowMapper(format: Format, defaults: RowDefaults): RowMappe
       case 'string':
         return valueAt < 0
           ? { reason: 'a string needs the column value' }
-          : row(line, 'set', key, value, ttlSeconds, undefined);
+          : setRow(line, key, value, ttlSeconds);
       case 'json':
         return parseJson(value) === undefined
           ? { reason: 'value is not JSON' }
-          : row(line, 'set', key, value, ttlSeconds, undefined);
+          : setRow(line, key, value, ttlSeconds);
       case 'hash': {
         const pairs = hasFields ? fieldPairs(fields, names) : objectPairs(value);
         if (typeof pairs === 'string') return { reason: pairs };
-        return row(line, 'hash', key, EMPTY, ttlSeconds, pairs);
+        return rowOf(line, 'hash', key, EMPTY, ttlSeconds, pairs);
       }
       default:
         return { reason: 'type is none of string, hash and json' };
@@ -72,7 +72,12 @@ function wrongCount(found: number, expected: number): MappedRow {
   return { reason: `${found} field${found === 1 ? '' : 's'} where ${expected} are expected` };
 }
 
-function row(
+/** A row that sets a string; it keeps copies. */
+export function setRow(line: number, key: Buffer, value: Buffer, ttlSeconds: number): Row {
+  return rowOf(line, 'set', key, value, ttlSeconds, undefined);
+}
+
+function rowOf(
   line: number,
   op: Row['op'],
   key: Buffer,
@@ -80,7 +85,7 @@ function row(
   ttlSeconds: number,
   fields: readonly Buffer[] | undefined,
 ): Row {
-  // Key and value share one buffer in a Row; here they may come from different ones.
+  // A copy: the fields lie in memory that the next block of the file will take.
   const data = Buffer.concat([key, value]);
   return {
     op,
@@ -117,7 +122,9 @@ function parseJson(cell: Buffer): { value: unknown } | undefined {
 
 /** An empty cell of a column-per-field file is a field with an empty value, as an empty value column is an empty string. */
 function fieldPairs(fields: readonly Buffer[], names: readonly (Buffer | undefined)[]): Buffer[] {
-  return names.flatMap((name, index) => (name === undefined ? [] : [name, fields[index] ?? EMPTY]));
+  return names.flatMap((name, index) =>
+    name === undefined ? [] : [name, Buffer.from(fields[index] ?? EMPTY)],
+  );
 }
 
 function objectPairs(cell: Buffer): Buffer[] | string {

@@ -7,8 +7,7 @@ export type Malformation =
   | 'not UTF-8';
 
 /**
- * One good row: what becomes of one key, whatever was there before. Key and value are stretches of `data`, so that the
- * common row costs no copy.
+ * One good row: what becomes of one key, whatever was there before. Key and value are stretches of `data`.
  */
 export interface Row {
   readonly op: 'set' | 'hash' | 'del';

@@ -294,7 +294,6 @@ export class BlobSync implements Component<SyncSettings> {
 
   /** Marks the run in Redis, so that a restart does not take it up again. */
   async #leaveCancelled(): Promise<void> {
-    this.#setState('cancelled');
     this.#log.warn('import cancelled', { rows: this.#progress.checkpoint?.rows ?? 0 });
     try {
       const held = parseCheckpoint(await this.#sink.load());
@@ -313,6 +312,9 @@ export class BlobSync implements Component<SyncSettings> {
       this.#log.warn('the cancelled import could not be marked; a restart would go on with it', {
         error: errorText(error),
       });
+    } finally {
+      this.#cancel = undefined;
+      this.#setState('cancelled');
     }
   }
 

@@ -1,17 +1,6 @@
 import type { ModuleStatus } from '../../control/control-api.ts';
+import { columns } from '../table.ts';
 import type { VerbContext } from '../verb.ts';
-
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-}
 
 /** The table of `iotedge list`. */
 export async function listModules(context: VerbContext): Promise<void> {

@@ -13,6 +13,8 @@ export interface BlockOptions {
   readonly isGzip: boolean;
   readonly name: string;
   readonly signal: AbortSignal;
+  /** True for a caller that is done with a block when it asks for the next one: its memory is used again. */
+  readonly isTransient?: boolean;
   /** Fetches a range to its end, over as many attempts as it takes. */
   readonly fetch: (range: RangeTask) => Promise<Buffer>;
 }
@@ -26,12 +28,14 @@ export function readBlocks(options: BlockOptions): AsyncGenerator<Buffer> {
 
 /** Ranges in order; the next one is under way while the caller is at work on this one. */
 async function* ranges(options: BlockOptions, from: number): AsyncGenerator<Buffer> {
-  const { facts, fetch, name } = options;
+  const { facts, fetch, name, isTransient } = options;
   const md5 = from === 0 && facts.contentMd5 !== undefined ? createHash('md5') : undefined;
+  let spare: Buffer | undefined;
   const start = (offset: number): Promise<Buffer> | undefined => {
     const length = Math.min(RANGE_BYTES, facts.length - offset);
     if (length <= 0) return undefined;
-    const block = fetch(createRange(facts.etag, offset, length));
+    const block = fetch(createRange(facts.etag, offset, length, spare));
+    spare = undefined;
     // Whoever awaits it hears of the failure; until then it must not count as unhandled.
     block.catch(() => undefined);
     return block;
@@ -42,6 +46,7 @@ async function* ranges(options: BlockOptions, from: number): AsyncGenerator<Buff
     next = start(offset);
     md5?.update(block);
     yield block;
+    if (isTransient === true) spare = block;
   }
   if (md5 !== undefined && facts.contentMd5 !== undefined && !md5.digest().equals(facts.contentMd5)) {
     throw new SuiteError(
@@ -54,7 +59,7 @@ async function* ranges(options: BlockOptions, from: number): AsyncGenerator<Buff
 /** A gzip stream has no entry points: it is read from its first byte, and what was done before is passed over. */
 async function* unpacked(options: BlockOptions): AsyncGenerator<Buffer> {
   const { offset, name, signal } = options;
-  const packed = Readable.from(ranges(options, 0), { objectMode: true });
+  const packed = Readable.from(ranges({ ...options, isTransient: false }, 0), { objectMode: true });
   const gunzip = createGunzip({ chunkSize: 256 * 1024 });
   packed.on('error', (error) => gunzip.destroy(error));
   packed.pipe(gunzip);

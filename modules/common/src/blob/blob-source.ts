@@ -49,8 +49,11 @@ export interface RangeTask {
 /** The service states a checksum for up to 4 MiB; half of that keeps the memory small and the requests few. */
 export const RANGE_BYTES = 2 * 1024 * 1024;
 
-export function createRange(etag: string, offset: number, length: number): RangeTask {
-  return { etag, offset, bytes: Buffer.allocUnsafeSlow(length), filled: 0, expected: undefined };
+/** `memory` is used when it is large enough; nobody else may hold it. */
+export function createRange(etag: string, offset: number, length: number, memory?: Buffer): RangeTask {
+  const isEnough = memory !== undefined && memory.length >= length;
+  const bytes = isEnough ? memory.subarray(0, length) : Buffer.allocUnsafeSlow(length);
+  return { etag, offset, bytes, filled: 0, expected: undefined };
 }
 
 /** Reads one blob by ranges. Each call is one attempt: whoever calls decides about the next. */

@@ -1,0 +1,11 @@
+/** A part of the client library that its own types leave out. */
+declare module 'kafkajs/src/protocol/decoder.js' {
+  class Decoder {
+    constructor(buffer: Buffer);
+    readonly buffer: Buffer;
+    readonly offset: number;
+    slice(size: number): Decoder;
+  }
+  // The library is CommonJS: the class is all that the file exports.
+  export = Decoder;
+}

@@ -1,0 +1,245 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Clock } from '@iotedge-redis/common';
+import type { Patience } from '@iotedge-redis/common/blob';
+import { advanced, generationOf, newCheckpoint, withRejects } from './checkpoint.ts';
+import type { Checkpoint, SyncKeys } from './checkpoint.ts';
+import type { ReadBatch } from './batch-source.ts';
+import { packKeys } from './key-list.ts';
+import { Pace } from './pace.ts';
+import type { RedisMemory } from './redis-memory.ts';
+import type { EncodedRows, Outcome, RedisSink, Step } from './redis-sink.ts';
+import { RowList } from './row-list.ts';
+import type { Reject } from './row.ts';
+import { RunEnded } from './run-ended.ts';
+import type { SyncSettings } from './settings.ts';
+
+export interface BatchWriterOptions {
+  readonly settings: () => SyncSettings;
+  readonly keys: SyncKeys;
+  readonly sink: RedisSink;
+  readonly memory: RedisMemory;
+  readonly patience: Patience;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  onCheckpoint(checkpoint: Checkpoint): void;
+}
+
+/** A batch on its way to Redis. */
+interface Pending extends ReadBatch {
+  readonly encoded: EncodedRows;
+  readonly rejects: readonly Reject[];
+  readonly planned: Planned;
+  /** What became of sending it before the ones before it were known to be there. */
+  readonly attempt: Promise<Outcome> | undefined;
+  /** False when a batch before it had to be written again after it. */
+  isTrusted: boolean;
+  settled: Promise<void>;
+}
+
+interface Planned {
+  readonly next: Checkpoint;
+  readonly step: Step;
+}
+
+/** Steps on their way at once: Redis always has the next one when it is done with one. */
+const MAX_PENDING = 3;
+const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+const RATE_FROM_ROWS = 1000;
+
+/**
+ * Brings batches into Redis, each with the checkpoint behind it. Several are on their way at once, each of which takes place
+ * only behind the one before it; they are settled in order, and one that did not take place is written anew with care.
+ */
+export class BatchWriter {
+  readonly #options: BatchWriterOptions;
+  readonly #pace: Pace;
+  /** The checkpoint as it stands in Redis, and its text there. */
+  #checkpoint = newCheckpoint('', '', 0);
+  #text = '';
+  /** The same, once everything that is on its way is there. */
+  #planned = this.#checkpoint;
+  #plannedText = '';
+  #pending: Pending[] = [];
+  /** Something did not go as planned: nothing more is sent ahead until the rest is settled. */
+  #isTroubled = false;
+
+  constructor(options: BatchWriterOptions) {
+    this.#options = options;
+    this.#pace = new Pace(options.clock, options.signal);
+  }
+
+  get checkpoint(): Checkpoint {
+    return this.#checkpoint;
+  }
+
+  /** Begins a run, over whatever Redis holds. */
+  async begin(checkpoint: Checkpoint): Promise<void> {
+    const text = JSON.stringify(checkpoint);
+    await this.#options.patience.until(() => this.#options.sink.begin(text));
+    this.adopt(checkpoint, text);
+    this.#options.onCheckpoint(checkpoint);
+  }
+
+  /** Goes on from what Redis holds. */
+  adopt(checkpoint: Checkpoint, text: string): void {
+    this.#pending = [];
+    this.#checkpoint = checkpoint;
+    this.#text = text;
+  }
+
+  /** From one checkpoint to the next without rows; like a batch, only where Redis still holds the one before. */
+  async change(checkpoint: Checkpoint): Promise<void> {
+    const { sink, patience } = this.#options;
+    const after = JSON.stringify(checkpoint);
+    const encoded = sink.encode(new RowList(), 0);
+    const step = { encoded, startedAt: 0, before: this.#text, after, extras: [] };
+    await patience.until(() => sink.write(step, []));
+    this.#advance({ next: checkpoint, step });
+  }
+
+  /** Resolves when the next batch may come, which is before this one is in Redis. */
+  async push(read: ReadBatch): Promise<void> {
+    const { settings, sink, signal } = this.#options;
+    const { errorMode, maxRowsPerSecond } = settings();
+    const { batch } = read;
+    const firstBad = errorMode === 'abort' ? batch.rejects[0] : undefined;
+    const rows = firstBad === undefined ? batch.rows : batch.rows.above(firstBad.line);
+    const rejects = firstBad === undefined ? batch.rejects : [firstBad];
+    await this.#whilePending((count, bytes) => count > 0 && bytes + rows.commandBytes > MAX_PENDING_BYTES);
+    const encoded = sink.encode(rows, this.#checkpoint.startedAt);
+    await this.#whilePending((count) => count >= MAX_PENDING);
+    await this.#calm();
+    await this.#room();
+    signal.throwIfAborted();
+    this.#send({ ...read, encoded, rejects });
+    if (firstBad !== undefined) {
+      await this.drain();
+      throw new RunEnded(
+        'BAD_ROW',
+        `line ${firstBad.line}: ${firstBad.reason}; nothing after it was imported (errorMode abort)`,
+      );
+    }
+    if (this.#planned.rows >= RATE_FROM_ROWS && this.#isRateExceeded(this.#planned)) {
+      await this.drain();
+      this.checkRate();
+    }
+    await this.#pace.after(rows.length, maxRowsPerSecond);
+    // The commands go out before this thread is busy with the next batch; else Redis would idle meanwhile.
+    await setImmediate();
+  }
+
+  /** Until everything that was pushed is in Redis. */
+  async drain(): Promise<void> {
+    await this.#pending.at(-1)?.settled;
+  }
+
+  /** Until nothing is on its way any more, whatever becomes of it. */
+  async rest(): Promise<void> {
+    await Promise.allSettled(this.#pending.map(({ settled }) => settled));
+  }
+
+  checkRate(): void {
+    const { rows, skipped } = this.#checkpoint;
+    if (!this.#isRateExceeded(this.#checkpoint)) return;
+    const { maxErrorRate } = this.#options.settings();
+    throw new RunEnded(
+      'TOO_MANY_ERRORS',
+      `${skipped} of ${rows} rows are bad, more than maxErrorRate ${maxErrorRate} allows`,
+    );
+  }
+
+  #isRateExceeded({ rows, skipped }: Checkpoint): boolean {
+    return skipped > this.#options.settings().maxErrorRate * rows;
+  }
+
+  async #whilePending(isFull: (count: number, bytes: number) => boolean): Promise<void> {
+    for (;;) {
+      const bytes = this.#pending.reduce((sum, { encoded }) => sum + encoded.rows.commandBytes, 0);
+      if (!isFull(this.#pending.length, bytes)) return;
+      await this.#pending[0]?.settled;
+    }
+  }
+
+  /** Sending ahead needs to know what the last step will leave behind. */
+  async #calm(): Promise<void> {
+    const last = this.#pending.at(-1);
+    const isBroken = last !== undefined && last.attempt === undefined && this.#options.sink.canAttempt;
+    if (this.#isTroubled || isBroken) await this.drain();
+    if (this.#pending.length > 0) return;
+    this.#isTroubled = false;
+    this.#planned = this.#checkpoint;
+    this.#plannedText = this.#text;
+  }
+
+  #send(sent: Pick<Pending, 'batch' | 'format' | 'encoded' | 'rejects'>): void {
+    const { sink } = this.#options;
+    const planned = this.#plan(sent, this.#planned, this.#plannedText);
+    this.#planned = planned.next;
+    this.#plannedText = planned.step.after;
+    const attempt = sink.canAttempt ? sink.attempt(planned.step) : undefined;
+    const before = this.#pending.at(-1)?.settled ?? Promise.resolve();
+    const pending: Pending = { ...sent, planned, attempt, isTrusted: true, settled: before };
+    pending.settled = before.then(() => this.#settle(pending));
+    // Whoever awaits it hears of the failure; until then it must not count as unhandled.
+    pending.settled.catch(() => undefined);
+    this.#pending.push(pending);
+  }
+
+  #plan(
+    { batch, format, encoded, rejects }: Pick<Pending, 'batch' | 'format' | 'encoded' | 'rejects'>,
+    from: Checkpoint,
+    before: string,
+  ): Planned {
+    const { settings, keys } = this.#options;
+    const { rows } = encoded;
+    const next = advanced(from, batch, rows, rejects, format);
+    const extras =
+      settings().mode === 'mirror'
+        ? ([[keys.list(generationOf(from), from.lists), packKeys(rows)]] as const)
+        : [];
+    const { startedAt } = from;
+    return { next, step: { encoded, startedAt, before, after: JSON.stringify(next), extras } };
+  }
+
+  async #settle(pending: Pending): Promise<void> {
+    const outcome = await pending.attempt;
+    if (outcome === 'applied' && pending.isTrusted) {
+      this.#advance(pending.planned);
+      // Its replies are here, so nobody reads these bytes any more.
+      this.#options.sink.recycle(pending.encoded);
+      pending.batch.release();
+    } else {
+      if (outcome !== undefined) this.#isTroubled = true;
+      await this.#writeWithCare(pending, outcome === 'refused');
+    }
+    this.#pending.shift();
+  }
+
+  async #writeWithCare(pending: Pending, isRefused: boolean): Promise<void> {
+    const { sink, patience } = this.#options;
+    const isAsPlanned = pending.planned.step.before === this.#text;
+    const planned = isAsPlanned ? pending.planned : this.#plan(pending, this.#checkpoint, this.#text);
+    const behind = this.#pending.slice(1);
+    if (isRefused) for (const other of behind) other.isTrusted = false;
+    const later = behind.map((other) => other.planned.step.after);
+    const { step } = planned;
+    const refused = await patience.until(() => (isRefused ? sink.writeApart(step) : sink.write(step, later)));
+    this.#advance(planned);
+    if (refused.length === 0) return;
+    const { next } = planned;
+    await this.change(withRejects({ ...next, written: next.written - refused.length }, refused));
+  }
+
+  #advance({ next, step }: Planned): void {
+    this.#checkpoint = next;
+    this.#text = step.after;
+    this.#options.onCheckpoint(next);
+  }
+
+  /** Other writers of a nearly full Redis must not get the OOM that this import brought about. */
+  async #room(): Promise<void> {
+    const { memory, patience, settings } = this.#options;
+    if (!memory.isDue()) return;
+    await patience.while(() => memory.find(settings().maxMemoryPercent), memory.pauseMs);
+  }
+}
