@@ -33,6 +33,11 @@ function randomOf(seed: number): () => number {
   };
 }
 
+function textOf(value: unknown): string {
+  if (typeof value !== 'string') throw new Error(`expected a text, found ${JSON.stringify(value)}`);
+  return value;
+}
+
 /** Each snapshot that can be seen is whole: its files are there, of the length that the manifest says, and good. */
 async function mustBeWhole(t: TestContext, azurite: TestAzurite): Promise<readonly string[]> {
   const names = await azurite.names();
@@ -56,7 +61,7 @@ for (const spool of ['volume', 'none']) {
     const random = randomOf(SEED);
     const [azurite, redis] = await Promise.all([freshContainer(), startRedis(t)]);
     await fillMixed(redis.port);
-    await fillBulk(redis.port, 5000, 8000);
+    await fillBulk(redis.port, 1500, 8000);
     const stateDir = await tempDir(t);
 
     /** One life of the module: goes on with what it finds, else begins a run. The run that was done, if any. */
@@ -94,24 +99,25 @@ for (const spool of ['volume', 'none']) {
         }
       };
       const begun = await call('Export');
-      const runId = String(begun['runId']);
-      let isKilled = false;
+      const runId = textOf(begun['runId']);
+      const life = { isKilled: false };
       const kill = setTimeout(() => {
-        isKilled = true;
+        life.isKilled = true;
         child.kill('SIGKILL');
       }, killAfterMs);
       try {
         for (;;) {
-          const state = String((await call('Operation', { runId }))['state']);
+          const state = textOf((await call('Operation', { runId }))['state']);
           if (state === 'done' || state === 'failed') return { runId, state };
           await sleep(20);
         }
       } catch (error) {
-        if (!isKilled) throw error;
+        if (!life.isKilled) throw error;
         return { runId, state: 'killed' };
       } finally {
         clearTimeout(kill);
-        child.kill('SIGKILL');
+        // A clean end: what is done is kept.
+        child.kill('SIGTERM');
         await ended;
       }
     };
@@ -169,7 +175,7 @@ test('a storage that stands still is waited for, with the spool at local speed a
     const proxy = await startFaultProxy(t, storage);
     const bed = await startSnapshot(t, {
       ...{ azurite, redis, stateDir: await tempDir(t) },
-      settings: { exportSpool, blobEndpoint: azurite.endpointAt(proxy.port), stallTimeoutMs: 500 },
+      settings: { exportSpool, blobEndpoint: azurite.endpointAt(proxy.port), stallTimeoutMs: 3000 },
     });
     proxy.set({ kind: 'stall', afterBytes: 1000 });
     const runId = await bed.begin('Export');
@@ -193,10 +199,10 @@ for (const exportSpool of ['volume', 'none'] as const) {
     const client = new Redis(redis.port, '127.0.0.1');
     client.on('error', () => undefined);
     t.after(() => client.disconnect());
-    let isOver = false;
+    const writers = { isOver: false };
     let writes = 0;
     const writing = (async () => {
-      while (!isOver) {
+      while (!writers.isOver) {
         const pipeline = client.pipeline();
         for (let at = 0; at < 50; at += 1)
           pipeline.set(`bulk:${Math.floor((Math.random() * LINK_BYTES) / 10_000)}`, 'x'.repeat(10_000));
@@ -212,17 +218,20 @@ for (const exportSpool of ['volume', 'none'] as const) {
     const startedAt = Date.now();
     const runId = await bed.begin('Export');
     const over = await bed.until(runId, ({ state }) => state === 'done' || state === 'failed', 600_000);
-    isOver = true;
+    writers.isOver = true;
     await writing;
     assert.equal(over['state'], 'done', JSON.stringify(over));
     assert.ok(Date.now() - startedAt > (LINK_BYTES / LINK_RATE) * 500, 'the link was slow');
     assert.equal(over['resumes'], 0);
     assert.ok(!bed.lines.some((line) => line.includes('the run waits')), 'in one go');
-    const { forkSeconds, copyOnWriteBytes } = over['result'] as JsonObject;
-    assert.ok(Number(forkSeconds) > 0 && Number(copyOnWriteBytes) > 0, JSON.stringify(over['result']));
+    const { forkSeconds, copyOnWriteBytes } = over['result'] as {
+      forkSeconds: number;
+      copyOnWriteBytes: number;
+    };
+    assert.ok(forkSeconds > 0 && copyOnWriteBytes > 0, JSON.stringify(over['result']));
     assert.ok(writes > 0);
     console.log(
-      `${exportSpool}: ${Date.now() - startedAt} ms, ${writes} writes meanwhile, fork ${String(forkSeconds)} s, copy on write ${String(copyOnWriteBytes)} bytes`,
+      `${exportSpool}: ${Date.now() - startedAt} ms, ${writes} writes meanwhile, fork ${forkSeconds} s, copy on write ${copyOnWriteBytes} bytes`,
     );
     await mustBeWhole(t, azurite);
   });

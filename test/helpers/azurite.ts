@@ -72,7 +72,9 @@ export async function startAzurite(t?: TestContext): Promise<TestAzurite> {
   t?.after(stop);
   const credential = new StorageSharedKeyCredential(ACCOUNT, KEY);
   const endpointAt = (at: number): string => `http://127.0.0.1:${at}/${ACCOUNT}`;
-  const service = new BlobServiceClient(endpointAt(port), credential, { retryOptions: { maxTries: 1 } });
+  const service = new BlobServiceClient(endpointAt(port), credential, {
+    retryOptions: { maxTries: 4, retryDelayInMs: 200 },
+  });
   const view = (name: string): TestAzurite => {
     const container = service.getContainerClient(name);
     return {

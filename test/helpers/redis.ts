@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import { findProgram } from '../../local-edge/src/services/find-server.ts';
 import type { FoundProgram } from '../../local-edge/src/services/find-server.ts';
+import type { ServerProgram } from './debian-suite.ts';
 import { traceCommands } from './command-trace.ts';
 
 export interface RedisOptions {
@@ -18,7 +19,7 @@ export interface RedisOptions {
   /** A server that has WAITAOF (Redis 7.2, Valkey) where one can be had, else what is found. */
   readonly isNew?: boolean;
   /** The server program to start, instead of the one that is found. */
-  readonly program?: Pick<FoundProgram, 'command' | 'args' | 'env'>;
+  readonly program?: ServerProgram;
   /** Working folder (RDB and AOF files); a private one that goes with the server by default. */
   readonly dir?: string;
 }

@@ -36,6 +36,8 @@ export interface CommitOptions {
   readonly contentType?: string;
 }
 
+type Call<T> = (container: ContainerClient, abortSignal: AbortSignal, alive: () => void) => Promise<T>;
+
 /** Piece in which an upload hands its bytes on: the stall timer starts anew with each. */
 const PIECE_BYTES = 64 * 1024;
 
@@ -65,14 +67,18 @@ export class BlobContainer {
     return `${place.endpoint.replace(/\/+$/, '')}/${encodeURIComponent(place.container)}/${path}?${sas()}`;
   }
 
-  /** Uploads one block; the service holds it against its CRC64. It belongs to no blob until it is committed. */
+  /**
+   * Uploads one block; the service holds it against its CRC64. It belongs to no blob until it is committed. What the network's buffers
+   * have taken shows no sign of its way over the link: `extraMs` is how long that may take.
+   */
   async stage(
     blob: string,
     block: { readonly id: string; readonly bytes: Buffer; readonly crc: Buffer },
+    extraMs: number,
     signal: AbortSignal,
   ): Promise<void> {
     const { id, bytes, crc } = block;
-    await this.#run('writing', 'w', blob, signal, async (container, abortSignal, alive) => {
+    const upload: Call<void> = async (container, abortSignal, alive) => {
       await container
         .getBlockBlobClient(blob)
         .stageBlock(id, () => Readable.from(pieces(bytes), { objectMode: false }), bytes.length, {
@@ -80,7 +86,8 @@ export class BlobContainer {
           transactionalContentCrc64: crc,
           onProgress: alive,
         });
-    });
+    };
+    await this.#run('writing', 'w', blob, signal, upload, extraMs);
   }
 
   /** Blocks that are there but not committed yet; none when there is no such blob. */
@@ -243,11 +250,12 @@ export class BlobContainer {
     permissions: string,
     blob: string,
     signal: AbortSignal,
-    call: (container: ContainerClient, abortSignal: AbortSignal, alive: () => void) => Promise<T>,
+    call: Call<T>,
+    extraMs = 0,
   ): Promise<T> {
     const settings = this.#options.settings ?? { container: 'blobContainerName', sas: 'blobSasToken' };
     const needs: BlobNeeds = { permissions, ...settings };
-    return this.#requests.run({ doing: `${doing} ${this.name}/${blob}`, needs, signal, call });
+    return this.#requests.run({ doing: `${doing} ${this.name}/${blob}`, needs, signal, extraMs, call });
   }
 }
 

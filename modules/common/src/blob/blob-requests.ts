@@ -26,6 +26,8 @@ export interface BlobRequest<T> {
   readonly doing: string;
   readonly needs?: BlobNeeds;
   readonly signal: AbortSignal;
+  /** Longer than the stall time-out by so many milliseconds: for what is on its way without a sign of it. */
+  readonly extraMs?: number;
   /** `alive` is to be called whenever something moves. */
   readonly call: (container: ContainerClient, abortSignal: AbortSignal, alive: () => void) => Promise<T>;
 }
@@ -44,8 +46,8 @@ export class BlobRequests {
     this.name = `${new URL(options.place.endpoint).host}/${options.place.container}`;
   }
 
-  async run<T>({ doing, needs = READING, signal, call }: BlobRequest<T>): Promise<T> {
-    const { stallTimeoutMs } = this.#options;
+  async run<T>({ doing, needs = READING, signal, extraMs = 0, call }: BlobRequest<T>): Promise<T> {
+    const stallTimeoutMs = this.#options.stallTimeoutMs + extraMs;
     const sas = this.#options.sas();
     const container = await this.#open(sas);
     const abort = new AbortController();

@@ -1,4 +1,5 @@
-import { crc64 } from '@iotedge-redis/common';
+import { crc64, systemClock } from '@iotedge-redis/common';
+import { BlobError } from '@iotedge-redis/common/blob';
 import type { BlobContainer, Patience } from '@iotedge-redis/common/blob';
 import { blockId } from '../storage/block-id.ts';
 
@@ -15,7 +16,13 @@ export interface BlockUploadOptions {
 const LARGER_FROM = 10_000;
 const BLOCK_BYTES = 4 * 1024 * 1024;
 const LARGER_BLOCK_BYTES = 16 * 1024 * 1024;
-const CONCURRENCY = 4;
+const MOST_AT_ONCE = 4;
+/** With a block faster than this another one may go beside it, with a slower one fewer. */
+const FAST_MS = 2000;
+const SLOW_MS = 8000;
+/** What a link is taken for until a block went over it. */
+const FIRST_BYTES_PER_MS = 64;
+const MOST_EXTRA_MS = 600_000;
 
 export function blockBytes(index: number): number {
   return index < LARGER_FROM ? BLOCK_BYTES : LARGER_BLOCK_BYTES;
@@ -28,6 +35,9 @@ export class BlockUpload {
   readonly #underWay = new Set<Promise<void>>();
   #known: Promise<ReadonlyMap<string, number>> | undefined;
   #failure: Error | undefined;
+  #atOnce = 1;
+  /** Of one block beside the others. */
+  #bytesPerMs = FIRST_BYTES_PER_MS;
 
   constructor(options: BlockUploadOptions) {
     this.#options = options;
@@ -43,7 +53,7 @@ export class BlockUpload {
     });
     const tracked = upload.finally(() => this.#underWay.delete(tracked));
     this.#underWay.add(tracked);
-    while (this.#underWay.size >= CONCURRENCY && this.#failure === undefined)
+    while (this.#underWay.size >= this.#atOnce && this.#failure === undefined)
       await Promise.race(this.#underWay);
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -56,11 +66,32 @@ export class BlockUpload {
   }
 
   async #stage(id: string, crc: Buffer, bytes: Buffer): Promise<void> {
-    const { container, blob, patience, signal, onUploaded } = this.#options;
+    const { patience, onUploaded } = this.#options;
     const known = await (this.#known ??= this.#staged());
-    if (known.get(id) !== bytes.length)
-      await patience.until(() => container.stage(blob, { id, bytes, crc }, signal));
+    if (known.get(id) !== bytes.length) await patience.until(() => this.#attempt({ id, bytes, crc }));
     onUploaded(bytes.length);
+  }
+
+  /** The faster the link has been, the sooner a standstill is taken for one. */
+  async #attempt(block: {
+    readonly id: string;
+    readonly bytes: Buffer;
+    readonly crc: Buffer;
+  }): Promise<void> {
+    const { container, blob, signal } = this.#options;
+    const { length } = block.bytes;
+    const startedAt = systemClock.now();
+    try {
+      await container.stage(blob, block, Math.min(MOST_EXTRA_MS, (2 * length) / this.#bytesPerMs), signal);
+    } catch (error) {
+      if (error instanceof BlobError && error.reason === 'NETWORK_STALLED') this.#bytesPerMs /= 2;
+      this.#atOnce = 1;
+      throw error;
+    }
+    const tookMs = systemClock.now() - startedAt;
+    this.#bytesPerMs = Math.max(1, length / Math.max(1, tookMs));
+    if (tookMs < FAST_MS) this.#atOnce = Math.min(MOST_AT_ONCE, this.#atOnce + 1);
+    else if (tookMs > SLOW_MS) this.#atOnce = Math.max(1, this.#atOnce - 1);
   }
 
   async #staged(): Promise<ReadonlyMap<string, number>> {
