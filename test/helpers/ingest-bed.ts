@@ -15,7 +15,7 @@ const MAIN = fileURLToPath(new URL('../../modules/kafka-ingest/src/main.ts', imp
 const DEAD_LETTERS = 'dlq:kafka-ingest';
 /** Redis keeps what it acknowledged. */
 export const KEEPS_ALL = ['--appendonly', 'yes', '--appendfsync', 'always'];
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 90_000;
 
 export interface IngestBedOptions {
   /** The broker is shared by the tests of a file; each has a topic and a group of its own. */

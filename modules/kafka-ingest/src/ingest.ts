@@ -17,7 +17,7 @@ import {
   systemClock,
 } from '@iotedge-redis/common';
 import { Assignment } from './assignment.ts';
-import { DEAD_LETTERS } from './call.ts';
+import { DEAD_LETTERS } from './own-keys.ts';
 import { Gate } from './gate.ts';
 import { ingestMethods } from './ingest-methods.ts';
 import type { Shared } from './ingest-metrics.ts';

@@ -2,7 +2,7 @@ import type { RedisConnection } from '@iotedge-redis/common';
 import { applyScript, scriptShape } from './apply-script.ts';
 import { toBinary } from './binary-text.ts';
 import { CallBuffer } from './call-buffer.ts';
-import { DEAD_LETTERS } from './call.ts';
+import { DEAD_LETTERS } from './own-keys.ts';
 import { changesKey } from './positions.ts';
 import type { KafkaRecord, TopicPartition } from './record.ts';
 import type { RedisSink, SentCall } from './redis-sink.ts';

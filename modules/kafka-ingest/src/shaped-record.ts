@@ -3,6 +3,7 @@ import type { CallBuffer } from './call-buffer.ts';
 import { fromBinary } from './binary-text.ts';
 import type { JsonFields, NumberWatch } from './json-fields.ts';
 import { flatten, isJson, parseFields, parseFieldsExactly, valueText } from './json-fields.ts';
+import { isOwnKey } from './own-keys.ts';
 import type { KafkaRecord, RecordFault, TopicPartition } from './record.ts';
 import type { Shape } from './shape.ts';
 import { DELETED, UPDATED } from './shape.ts';
@@ -11,6 +12,7 @@ import { ttlMs } from './ttl.ts';
 
 /** Most arguments of one command inside of the script. */
 const MANY = 4000;
+const TOO_DEEP: RecordFault = { code: 'BAD_VALUE', reason: 'the value is nested too deeply' };
 
 /**
  * Writes what a record does to Redis as arguments of the script, or returns why it cannot be done, in which case nothing was
@@ -23,24 +25,32 @@ export function writeRecord(
   record: KafkaRecord,
 ): RecordFault | undefined {
   const { value } = record;
-  if (value === null) return writeTombstone(out, shape, place, record);
-  if (value.length + (record.key?.length ?? 0) > shape.maxRecordBytes)
+  if ((value?.length ?? 0) + (record.key?.length ?? 0) > shape.maxRecordBytes)
     return { code: 'TOO_LARGE', reason: `the record is larger than ${shape.maxRecordBytes} bytes` };
+  if (value === null) return writeTombstone(out, shape, place, record);
   const isHash = shape.mode === 'hash' || shape.mode === 'hash-replace';
   if (!isHash && !needsFields(shape)) {
     if (shape.mode === 'json' && !isJson(value.toString()))
       return { code: 'BAD_JSON', reason: 'the value is no JSON' };
-    return writeShaped(out, shape, place, record, value, undefined, { isRounded: false });
+    return writeShaped(out, shape, place, record, value, undefined, { isRounded: false, text: '' });
   }
   const text = value.toString();
   const fields = parseFields(text);
   if (fields === undefined) return { code: 'BAD_JSON', reason: 'the value is no JSON object' };
-  const watch = { isRounded: false };
+  const watch = { isRounded: false, text };
   const before = out.mark();
-  const fault = writeShaped(out, shape, place, record, value, fields, watch, text);
-  if (!watch.isRounded) return fault;
-  out.reset(before);
-  return writeShaped(out, shape, place, record, value, parseFieldsExactly(text), watch, text);
+  try {
+    const fault = writeShaped(out, shape, place, record, value, fields, watch, text);
+    if (!watch.isRounded) return fault;
+    out.reset(before);
+    const exact = parseFieldsExactly(text);
+    return exact === undefined ? TOO_DEEP : writeShaped(out, shape, place, record, value, exact, watch, text);
+  } catch (error) {
+    // What is read without recursion can be nested deeper than what is written with it.
+    if (!(error instanceof RangeError)) throw error;
+    out.reset(before);
+    return TOO_DEEP;
+  }
 }
 
 function writeShaped(
@@ -91,7 +101,7 @@ function writeTombstone(
   place: TopicPartition,
   record: KafkaRecord,
 ): RecordFault | undefined {
-  const watch = { isRounded: false };
+  const watch = { isRounded: false, text: '' };
   const { topic, partition } = place;
   const scope = { record, topic, partition, fields: undefined, db: shape.db, watch };
   const names = fillNames(shape, scope, shape.tombstoneKey, shape.index?.tombstoneMember);
@@ -109,6 +119,8 @@ function fillNames(
   const key = keyTemplate.fill(scope);
   if ('missing' in key) return missing('key', key, scope);
   if (key.text === '') return { code: 'NO_KEY', reason: 'the key is empty' };
+  if (isOwnKey(key.text))
+    return { code: 'REFUSED', reason: 'the key is one that is kept for this suite itself' };
   const full = { ...scope, redisKey: key.text };
   const channel = shape.payload === 'none' ? undefined : shape.channel?.fill(full);
   if (channel !== undefined && 'missing' in channel) return missing('channel', channel, scope);

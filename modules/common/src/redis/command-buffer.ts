@@ -11,10 +11,19 @@ export class CommandBuffer {
   /** Commands written, each of which gets one reply. */
   count = 0;
 
-  constructor(capacity: number) {
-    this.#bytes = Buffer.allocUnsafeSlow(Math.max(capacity, 256));
+  /** Takes over the spare memory when it is large enough, and not much too large. */
+  constructor(capacity: number, spare?: Buffer) {
+    const wanted = Math.max(capacity, 256);
+    const fits = spare !== undefined && spare.length >= wanted && spare.length <= wanted * 4;
+    this.#bytes = fits ? spare : Buffer.allocUnsafeSlow(wanted);
   }
 
+  /** All of the memory, for another buffer once this one is done with. */
+  get backing(): Buffer {
+    return this.#bytes;
+  }
+
+  /** Bytes written so far. */
   get length(): number {
     return this.#length;
   }
@@ -36,7 +45,7 @@ export class CommandBuffer {
     for (const part of parts) this.buffer(typeof part === 'string' ? Buffer.from(part) : part);
   }
 
-  /** A command of `parts` bulk strings, which follow by `text`, `slice`, `buffer` or `raw`. */
+  /** A command of `parts` bulk strings, which follow by `text`, `slice`, `buffer` or `append`. */
   begin(parts: number): void {
     this.#room(0);
     this.count += 1;
@@ -70,10 +79,28 @@ export class CommandBuffer {
     this.#length = at;
   }
 
-  /** Bulk strings that are written already. */
-  raw(source: Buffer, start: number, end: number): void {
+  /** The head of a bulk string of `size` bytes, which follow by `append`; then `close`. */
+  open(size: number): void {
+    this.#room(0);
+    this.#head(0x24, size);
+  }
+
+  /** Bytes as they are: a part of what was begun by `open`, or whole bulk strings or commands that are written already. */
+  append(source: Buffer, start = 0, end = source.length): void {
     this.#room(end - start);
     this.#length += source.copy(this.#bytes, this.#length, start, end);
+  }
+
+  /** One byte of what was begun by `open`. */
+  byte(value: number): void {
+    this.#room(1);
+    this.#bytes[this.#length++] = value;
+  }
+
+  close(): void {
+    this.#room(0);
+    this.#bytes[this.#length++] = 0x0d;
+    this.#bytes[this.#length++] = 0x0a;
   }
 
   #head(mark: number, value: number): void {
