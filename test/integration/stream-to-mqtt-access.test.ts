@@ -59,8 +59,8 @@ test('RD-22: the commands, keys and channels of the README are what the bridge n
     include: ['device:*'],
     payloadExtras: ['deliveryCount'],
     mqttTopic: '{base}/{stream}/{field:n}',
-    mqttPublishTimeoutMs: 200,
-    claimIdleMs: 500,
+    mqttPublishTimeoutMs: 1000,
+    claimIdleMs: 2500,
     housekeepingIntervalMs: 200,
     consumerExpiryMs: 400,
     trim: 'acknowledged',
@@ -80,6 +80,12 @@ test('RD-22: the commands, keys and channels of the README are what the bridge n
     () => redis.xlen('device:a'),
     (length) => length === 0,
   );
+  // What is in hand while the broker is silent is kept fresh.
+  await broker.kill('SIGSTOP');
+  await redis.xadd('device:a', '*', 'n', '51');
+  await eventually(async () => (await redis.info('commandstats')).includes('cmdstat_xclaim:'), Boolean);
+  await broker.kill('SIGCONT');
+  await subscriber.until(51);
   await call('Pause');
   const pipeline = redis.pipeline();
   for (let n = 1; n <= 500; n += 1) pipeline.xadd('device:a', '*', 'n', String(n));
@@ -89,7 +95,7 @@ test('RD-22: the commands, keys and channels of the README are what the bridge n
     (length) => length === 200,
   );
   await call('Resume');
-  await subscriber.until(250);
+  await subscriber.until(251);
   await eventually(
     () => redis.xinfo('CONSUMERS', 'device:a', 'mqtt-group'),
     (consumers) => (consumers as unknown[]).length === 1,

@@ -103,7 +103,13 @@ test('SM-9, SM-10: what was removed from its stream while another consumer held 
 test('SM-8, SM-10: after an outage of the broker longer than the time to claim, nothing in hand is read a second time', async (t) => {
   const { redis, broker, subscriber, bridge } = await bed(t);
   await redis.xgroup('CREATE', 's', 'mqtt-group', '0', 'MKSTREAM');
-  const { bridge: component, status } = await bridge({ redisStreams: ['s'], mqttConnectTimeoutMs: 300 });
+  const { bridge: component, status } = await bridge({
+    redisStreams: ['s'],
+    mqttConnectTimeoutMs: 500,
+    // Long enough for a machine with much else to do: a bridge that stands still for longer is right to read again.
+    mqttPublishTimeoutMs: 1000,
+    claimIdleMs: 3000,
+  });
   await eventually(() => component.isConnected, Boolean);
   await broker.kill('SIGSTOP');
   await add(redis, 's', 20);
@@ -111,7 +117,7 @@ test('SM-8, SM-10: after an outage of the broker longer than the time to claim, 
     () => pendingOf(redis, 's'),
     (pending) => pending === 20,
   );
-  await sleep(2500);
+  await sleep(7000);
   await add(redis, 's', 20, 21);
   await broker.kill('SIGCONT');
   await eventually(
