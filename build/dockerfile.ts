@@ -25,7 +25,7 @@ const flagsOfDebug = ['--inspect=0.0.0.0:9229', '--enable-source-maps'];
 
 /** The Dockerfile of a module for a platform. `names` are all modules, whose packages are installed in one step for all images. */
 export function dockerfile(module: ImageModule, platform: Platform, names: readonly string[]): string {
-  const { name, title, description, version, nodeFlags } = module;
+  const { name, title, description, version, nodeFlags, hasStateFolder } = module;
   const isDebug = platform.endsWith('.debug');
   const isArm32 = platform === 'arm32v7';
   const base = `node:${isArm32 ? 22 : 24}-bookworm-slim`;
@@ -60,6 +60,7 @@ export function dockerfile(module: ImageModule, platform: Platform, names: reado
     'COPY modules/common modules/common',
     `COPY modules/${name} modules/${name}`,
     `RUN node build/bundle.ts ${isDebug ? '--debug ' : ''}${name}`,
+    ...(hasStateFolder ? ['RUN mkdir /state'] : []),
     '',
     '# No command runs in this stage: no emulator is needed to build for another processor.',
     `FROM --platform=${docker[platform]} \${BASE_IMAGE}`,
@@ -71,6 +72,12 @@ export function dockerfile(module: ImageModule, platform: Platform, names: reado
     'ENV NODE_ENV=production MALLOC_ARENA_MAX=1 NODE_COMPILE_CACHE=/tmp/compiled',
     `COPY --from=build /app/modules/${name}/package.json modules/${name}/`,
     `COPY --from=build /app/modules/${name}/bundle modules/${name}/bundle`,
+    ...(hasStateFolder
+      ? [
+          '# A new volume takes its owner from the folder that it is mounted on.',
+          'COPY --from=build --chown=1000:1000 /state /state',
+        ]
+      : []),
     '# The user node of the image; by number, so that Kubernetes sees that it is not root.',
     'USER 1000:1000',
     `EXPOSE 9600${isDebug ? ' 9229' : ''}`,

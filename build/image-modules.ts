@@ -10,6 +10,8 @@ export interface ImageModule {
   readonly version: string;
   /** Options of Node in its images: `image.nodeFlags` of package.json, else those that keep the heap small. */
   readonly nodeFlags: readonly string[];
+  /** Whether the image has a folder /state for a volume: `image.stateFolder` of package.json. */
+  readonly hasStateFolder: boolean;
 }
 
 /** Several modules share a gateway: memory before speed. */
@@ -34,7 +36,8 @@ function readImageModule(root: string, name: string): ImageModule {
     record('image', image)['repository'],
   );
   const manifest = file('package.json');
-  const flags = manifest['image'] === undefined ? smallHeap : record('image', manifest['image'])['nodeFlags'];
+  const own = manifest['image'] === undefined ? {} : record('image', manifest['image']);
+  const flags = own['nodeFlags'] ?? smallHeap;
   if (!Array.isArray(flags) || flags.some((flag) => typeof flag !== 'string' || !flag.startsWith('--')))
     throw new Error(`modules/${name}/package.json: image.nodeFlags is not a list of options of Node`);
   return {
@@ -43,6 +46,7 @@ function readImageModule(root: string, name: string): ImageModule {
     description: text(`modules/${name}/package.json: description`, manifest['description']),
     version: text(`modules/${name}/package.json: version`, manifest['version']),
     nodeFlags: flags.map(String),
+    hasStateFolder: own['stateFolder'] === true,
   };
 }
 

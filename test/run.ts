@@ -3,9 +3,11 @@
  * with what went wrong. A stage that finds no tests fails: a pattern that matches nothing would pass for ever.
  */
 import { spawnSync } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { compareLists } from './acl-lists.ts';
 import { importCycle } from './import-cycles.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -34,6 +36,7 @@ const stages: Record<string, readonly (() => void)[]> = {
   integration: [() => tests('integration')],
   e2e: [() => tests('e2e')],
   faults: [() => tests('faults', { FAULT_ROUNDS: process.env['FAULT_ROUNDS'] ?? '50' })],
+  acl: [acl],
 };
 stages['all'] = [
   ...(stages['check'] ?? []),
@@ -122,6 +125,22 @@ function tests(suite: Suite, environment: Record<string, string> = {}): void {
     ],
     environment,
   );
+}
+
+/** RD-22: runs the tests that have a Redis of their own, watches what the modules call, and holds the ACL lists of the template to it. */
+function acl(): void {
+  const traces = mkdtempSync(join(tmpdir(), 'redis-trace-'));
+  try {
+    const environment = { REDIS_TRACE: traces, FAULT_ROUNDS: process.env['FAULT_ROUNDS'] ?? '3' };
+    tests('integration', environment);
+    tests('faults', environment);
+    const findings = compareLists(root, traces);
+    if (findings.length > 0)
+      fail(`the ACL lists of the templates are not what the modules call:\n${findings.join('\n')}`);
+    console.log('== the ACL lists of the templates are what the modules call');
+  } finally {
+    rmSync(traces, { recursive: true, force: true });
+  }
 }
 
 const wanted = process.argv.slice(2);

@@ -10,28 +10,36 @@ import { freePort } from './net/free-port.ts';
 /** The account and key that Azurite ships with; they are public and open nothing else. */
 const ACCOUNT = 'devstoreaccount1';
 const KEY = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
-const MODULE = 'redis-sync';
+const SYNC = 'redis-sync';
+const SNAPSHOT = 'redis-snapshot';
 const CONTAINER = 'sample';
+/** Where snapshots go, and, in place of another region, where copies go. */
+const SNAPSHOTS = 'snapshots';
+const COPIES = 'copies';
 const BLOB = 'update.csv';
 const CONTENT = 'key1:value1\nkey2:value2\nkey3:value3\n';
 const START_MS = 30_000;
 /** Azurite would outlive a local edge that is killed: the pipe to its standard input closes then, and ends it. */
 const ENDS_WITH_PARENT = "data:text/javascript,process.stdin.resume().on('close',()=>process.exit())";
 const SAS_DAYS = 30;
+const VERSION = '2020-10-02';
 
 export interface SampleStorage {
-  /** True once the module has been told where the sample is. */
+  /** True once the modules have been told where the sample is. */
   readonly ready: Promise<boolean>;
   stop(): Promise<void>;
 }
 
 /**
- * Gives redis-sync something to import where nobody has named a storage account: Azurite with one small file, in memory, on
- * loopback. Undefined when the deployment has no redis-sync, when its storage is set, or when Azurite is not installed.
+ * Gives redis-sync something to import, and redis-snapshot somewhere to export and copy to, where nobody has named a storage account:
+ * Azurite, in memory, on loopback. Undefined when the deployment has neither, when their storage is set, or when Azurite is not
+ * installed.
  */
 export function startSampleStorage(hub: HubCore, say: (line: string) => void): SampleStorage | undefined {
   const main = azuriteProgram();
-  if (main === undefined || !isWanted(hub)) return undefined;
+  const isForSync = isWanted(hub, SYNC, CONTAINER);
+  const isForSnapshot = isWanted(hub, SNAPSHOT, SNAPSHOTS);
+  if (main === undefined || !(isForSync || isForSnapshot)) return undefined;
   const stopping = new AbortController();
   const state: { child?: ReturnType<typeof spawn> } = {};
   const run = async (): Promise<boolean> => {
@@ -54,16 +62,26 @@ export function startSampleStorage(hub: HubCore, say: (line: string) => void): S
     state.child = child;
     const endpoint = `http://127.0.0.1:${port}/${ACCOUNT}`;
     await fill(endpoint, stopping.signal);
-    const told = hub.twins.patchDesired(MODULE, {
-      desired: {
+    if (isForSync) {
+      tell(hub, SYNC, {
         blobEndpoint: endpoint,
         blobContainerName: CONTAINER,
         blobFileName: BLOB,
         blobSasToken: accountSas('r', 'o'),
-      },
-    });
-    if (!told.ok) throw new Error(told.problem);
-    say(`sample: ${MODULE} imports ${CONTAINER}/${BLOB} from an embedded Azurite at ${endpoint}`);
+      });
+      say(`sample: ${SYNC} imports ${CONTAINER}/${BLOB} from an embedded Azurite at ${endpoint}`);
+    }
+    if (isForSnapshot) {
+      tell(hub, SNAPSHOT, {
+        blobEndpoint: endpoint,
+        blobContainerName: SNAPSHOTS,
+        blobSasToken: containerSas(SNAPSHOTS, 'rcwdl'),
+        copyBlobEndpoint: endpoint,
+        copyBlobContainerName: COPIES,
+        copyBlobSasToken: containerSas(COPIES, 'rcwl'),
+      });
+      say(`sample: ${SNAPSHOT} exports to ${SNAPSHOTS} and copies to ${COPIES} there`);
+    }
     return true;
   };
   const ready = run().catch((error: unknown) => {
@@ -93,14 +111,19 @@ function azuriteProgram(): string | undefined {
   }
 }
 
+function tell(hub: HubCore, module: string, desired: Record<string, string>): void {
+  const told = hub.twins.patchDesired(module, { desired });
+  if (!told.ok) throw new Error(told.problem);
+}
+
 /** The sample of an earlier start counts as none: its Azurite is gone. */
-function isWanted(hub: HubCore): boolean {
-  const twin = hub.twins.get(MODULE);
+function isWanted(hub: HubCore, module: string, container: string): boolean {
+  const twin = hub.twins.get(module);
   if (twin === undefined) return false;
   const { storageAccountName, blobEndpoint, blobContainerName } = twin.desired.properties;
   if (storageAccountName !== undefined) return false;
   if (typeof blobEndpoint !== 'string') return true;
-  return blobEndpoint.endsWith(`/${ACCOUNT}`) && blobContainerName === CONTAINER;
+  return blobEndpoint.endsWith(`/${ACCOUNT}`) && blobContainerName === container;
 }
 
 async function fill(endpoint: string, signal: AbortSignal): Promise<void> {
@@ -124,21 +147,53 @@ async function fill(endpoint: string, signal: AbortSignal): Promise<void> {
       await sleep(100, undefined, { signal });
     }
   }
+  for (const name of [SNAPSHOTS, COPIES]) await put(`${name}?restype=container`, {});
   await put(`${CONTAINER}/${BLOB}`, { 'x-ms-blob-type': 'BlockBlob', 'content-type': 'text/csv' }, CONTENT);
+}
+
+/** A SAS of one container: Azurite answers 500 where an account SAS would have a block fetched from a URL. */
+function containerSas(container: string, permissions: string): string {
+  const expiry = expiresAt();
+  const resource = `/blob/${ACCOUNT}/${container}`;
+  const signed = [
+    permissions,
+    '',
+    expiry,
+    resource,
+    '',
+    '',
+    '',
+    VERSION,
+    'c',
+    ...Array<string>(6).fill(''),
+  ].join('\n');
+  return new URLSearchParams({
+    sv: VERSION,
+    sr: 'c',
+    sp: permissions,
+    se: expiry,
+    sig: sign(signed),
+  }).toString();
 }
 
 /** An account SAS as the service defines it: the signed fields, one per line, in a fixed order. */
 function accountSas(permissions: string, resources: string): string {
-  const expiry = new Date(Date.now() + SAS_DAYS * 86_400_000).toISOString().replace(/\.\d+Z$/, 'Z');
-  const version = '2020-10-02';
-  const signed = [ACCOUNT, permissions, 'b', resources, '', expiry, '', '', version, ''].join('\n');
-  const sig = createHmac('sha256', Buffer.from(KEY, 'base64')).update(signed, 'utf8').digest('base64');
+  const expiry = expiresAt();
+  const signed = [ACCOUNT, permissions, 'b', resources, '', expiry, '', '', VERSION, ''].join('\n');
   return new URLSearchParams({
-    sv: version,
+    sv: VERSION,
     ss: 'b',
     srt: resources,
     sp: permissions,
     se: expiry,
-    sig,
+    sig: sign(signed),
   }).toString();
+}
+
+function expiresAt(): string {
+  return new Date(Date.now() + SAS_DAYS * 86_400_000).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+function sign(text: string): string {
+  return createHmac('sha256', Buffer.from(KEY, 'base64')).update(text, 'utf8').digest('base64');
 }

@@ -48,6 +48,50 @@ test('npm start imports the sample file from the embedded Azurite; a twin edit i
   assert.equal(await edge.interrupt(), 0);
 });
 
+test('RS-28 two twin edits in a row: the running import ends between two batches, and the newest one is carried out', async (t) => {
+  const ROWS = 6000;
+  const edge = await startEdge(t);
+  const azurite = await startAzurite(t);
+  const lines = (name: string, count: number): string =>
+    Array.from({ length: count }, (_, index) => `${name}${index}:v\n`).join('');
+  await azurite.upload('slow.csv', lines('slow', ROWS));
+  await azurite.upload('next.csv', lines('next', 10));
+  await azurite.upload('newest.csv', lines('newest', 20));
+  const update = async (blobFileName: string, more: object = {}): Promise<void> => {
+    const place = {
+      blobEndpoint: azurite.endpoint,
+      blobContainerName: CONTAINER,
+      blobSasToken: azurite.sas(),
+    };
+    const desired = JSON.stringify({ ...place, blobFileName, ...more });
+    await edge.json('module-twin', 'update', '-m', 'redis-sync', '--desired', desired);
+  };
+  const status = async (): Promise<Record<string, unknown>> =>
+    (await edge.invoke('redis-sync', 'SyncStatus', null))['payload'] as Record<string, unknown>;
+  await update('slow.csv', { batchRows: 100, maxRowsPerSecond: 100 });
+  await eventually(
+    status,
+    ({ blob, written }) =>
+      (blob as string | undefined)?.endsWith('slow.csv') === true && Number(written) >= 300,
+    120_000,
+  );
+  await update('next.csv');
+  await update('newest.csv');
+  const end = await eventually(
+    status,
+    ({ blob, state }) => (blob as string | undefined)?.endsWith('newest.csv') === true && state === 'done',
+    120_000,
+  );
+  assert.equal(end['written'], 20);
+  let slow = 0;
+  for (let from = 0; from < ROWS; from += 1000) {
+    const keys = Array.from({ length: 1000 }, (_, index) => `slow${from + index}`);
+    const { payload } = await edge.invoke('redis-client', 'GetItems', keys);
+    slow += (payload as { Items: { Status: number }[] }).Items.filter(({ Status }) => Status === 200).length;
+  }
+  assert.ok(slow >= 300 && slow < ROWS && slow % 100 === 0, `${slow} rows of the cancelled import`);
+});
+
 test('a local edge that is killed takes the sample storage along', async (t) => {
   const edge = await startEdge(t);
   const azurites = (): number[] =>

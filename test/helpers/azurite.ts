@@ -30,6 +30,8 @@ export interface SasOptions {
 
 export interface TestAzurite {
   readonly port: number;
+  /** Name of the container that blobs are in. */
+  readonly container: string;
   readonly pid: number;
   /** Address of the blob service with the account. */
   readonly endpoint: string;
@@ -37,6 +39,11 @@ export interface TestAzurite {
   endpointAt(port: number): string;
   upload(blob: string, content: Buffer | string, options?: BlockBlobUploadOptions): Promise<string>;
   remove(blob: string): Promise<void>;
+  download(blob: string): Promise<Buffer>;
+  /** Names of all blobs that are there, committed ones only. */
+  names(): Promise<readonly string[]>;
+  /** A new container of this name, with all of the above at work in it. */
+  createContainer(name: string): Promise<TestAzurite>;
   sas(options?: SasOptions): string;
   stop(): Promise<void>;
 }
@@ -65,43 +72,59 @@ export async function startAzurite(t?: TestContext): Promise<TestAzurite> {
   t?.after(stop);
   const credential = new StorageSharedKeyCredential(ACCOUNT, KEY);
   const endpointAt = (at: number): string => `http://127.0.0.1:${at}/${ACCOUNT}`;
-  const service = new BlobServiceClient(endpointAt(port), credential, { retryOptions: { maxTries: 1 } });
-  const container = service.getContainerClient(CONTAINER);
-  await untilThere(child, () => container.create());
-  return {
-    port,
-    pid: child.pid ?? 0,
-    endpoint: endpointAt(port),
-    endpointAt,
-    async upload(blob, content, options) {
-      const bytes = Buffer.from(content);
-      const { etag } = await container.getBlockBlobClient(blob).upload(bytes, bytes.length, options);
-      return etag ?? '';
-    },
-    async remove(blob) {
-      await container.getBlockBlobClient(blob).delete();
-    },
-    sas({ container: name = CONTAINER, blob, permissions = 'r', startsOn, expiresOn } = {}) {
-      return generateBlobSASQueryParameters(
-        {
-          containerName: name,
-          ...(blob === undefined ? {} : { blobName: blob }),
-          permissions:
-            blob === undefined
-              ? ContainerSASPermissions.parse(permissions)
-              : BlobSASPermissions.parse(permissions),
-          ...(startsOn === undefined ? {} : { startsOn }),
-          expiresOn: expiresOn ?? new Date(Date.now() + 3_600_000),
-        },
-        credential,
-      ).toString();
-    },
-    stop,
+  const service = new BlobServiceClient(endpointAt(port), credential, {
+    retryOptions: { maxTries: 4, retryDelayInMs: 200 },
+  });
+  const view = (name: string): TestAzurite => {
+    const container = service.getContainerClient(name);
+    return {
+      port,
+      container: name,
+      pid: child.pid ?? 0,
+      endpoint: endpointAt(port),
+      endpointAt,
+      async createContainer(other) {
+        await service.getContainerClient(other).create();
+        return view(other);
+      },
+      async upload(blob, content, options) {
+        const bytes = Buffer.from(content);
+        const { etag } = await container.getBlockBlobClient(blob).upload(bytes, bytes.length, options);
+        return etag ?? '';
+      },
+      async remove(blob) {
+        await container.getBlockBlobClient(blob).delete();
+      },
+      download: (blob) => container.getBlobClient(blob).downloadToBuffer(),
+      async names() {
+        const found: string[] = [];
+        for await (const blob of container.listBlobsFlat()) found.push(blob.name);
+        return found;
+      },
+      sas({ container: containerName = name, blob, permissions = 'r', startsOn, expiresOn } = {}) {
+        return generateBlobSASQueryParameters(
+          {
+            containerName,
+            ...(blob === undefined ? {} : { blobName: blob }),
+            permissions:
+              blob === undefined
+                ? ContainerSASPermissions.parse(permissions)
+                : BlobSASPermissions.parse(permissions),
+            ...(startsOn === undefined ? {} : { startsOn }),
+            expiresOn: expiresOn ?? new Date(Date.now() + 3_600_000),
+          },
+          credential,
+        ).toString();
+      },
+      stop,
+    };
   };
+  await untilThere(child, () => service.getContainerClient(CONTAINER).create());
+  return view(CONTAINER);
 }
 
 async function untilThere(child: ChildProcess, attempt: () => Promise<unknown>): Promise<void> {
-  for (const deadline = Date.now() + 30_000; ;) {
+  for (const deadline = Date.now() + 90_000; ;) {
     try {
       await attempt();
       return;

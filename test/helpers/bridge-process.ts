@@ -61,7 +61,7 @@ export async function createBridgeProcess(
       return (await fetch(`${url}/methods/${method}`, { method: 'POST', body })).json();
     },
     async ready() {
-      const deadline = Date.now() + 20_000;
+      const deadline = Date.now() + 60_000;
       while (!(await fetch(`${url}/readyz`).catch(() => undefined))?.ok) {
         if (Date.now() > deadline) throw new Error(`the bridge is not ready\n${output}`);
         await sleep(20);

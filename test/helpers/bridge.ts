@@ -5,10 +5,10 @@ import type { EdgeMessage, JsonObject, JsonValue, MethodReply, ModuleContext } f
 import { Redis } from 'ioredis';
 import { connectAsync } from 'mqtt';
 import type { IClientOptions, MqttClient } from 'mqtt';
-import { registerMetrics } from '../../modules/stream-to-mqtt/src/bridge-metrics.ts';
-import type { Shared } from '../../modules/stream-to-mqtt/src/bridge-metrics.ts';
-import { Bridge } from '../../modules/stream-to-mqtt/src/bridge.ts';
-import { noCounts } from '../../modules/stream-to-mqtt/src/bridged-stream.ts';
+import { registerMetrics } from '../../modules/stream-to-mqtt/src/bridge/bridge-metrics.ts';
+import type { Shared } from '../../modules/stream-to-mqtt/src/bridge/bridge-metrics.ts';
+import { Bridge } from '../../modules/stream-to-mqtt/src/bridge/bridge.ts';
+import { noCounts } from '../../modules/stream-to-mqtt/src/streams/bridged-stream.ts';
 import { fields } from '../../modules/stream-to-mqtt/src/settings.ts';
 import type { BridgeSettings } from '../../modules/stream-to-mqtt/src/settings.ts';
 

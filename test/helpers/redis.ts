@@ -9,6 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import { findProgram } from '../../local-edge/src/services/find-server.ts';
 import type { FoundProgram } from '../../local-edge/src/services/find-server.ts';
+import type { ServerProgram } from './debian-suite.ts';
+import { traceCommands } from './command-trace.ts';
 
 export interface RedisOptions {
   /** Arguments after the ones that every test server gets, as in `['--requirepass', 'x']`. */
@@ -16,6 +18,8 @@ export interface RedisOptions {
   readonly port?: number;
   /** A server that has WAITAOF (Redis 7.2, Valkey) where one can be had, else what is found. */
   readonly isNew?: boolean;
+  /** The server program to start, instead of the one that is found. */
+  readonly program?: ServerProgram;
   /** Working folder (RDB and AOF files); a private one that goes with the server by default. */
   readonly dir?: string;
 }
@@ -38,7 +42,7 @@ export interface TestRedis {
  * with the test. A server named by EDGE_REDIS_ADDRESS is not used: tests kill, fill and reconfigure theirs.
  */
 export async function startRedis(t: TestContext | undefined, options: RedisOptions = {}): Promise<TestRedis> {
-  const found = options.isNew === true ? await findNew() : await findProgram('redis');
+  const found = options.program ?? (options.isNew === true ? await findNew() : await findProgram('redis'));
   const port = options.port ?? (await freePort());
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'redis-')));
   let child: ChildProcess | undefined;
@@ -68,6 +72,7 @@ export async function startRedis(t: TestContext | undefined, options: RedisOptio
       await sleep(5);
     }
     if (ended(started)) throw new Error(`port ${port} belongs to somebody else\n${output}`);
+    traceCommands(port);
   };
   const kill = async (signal: NodeJS.Signals) => {
     const current = child;

@@ -410,7 +410,7 @@ test('QoS 2 and retained messages', async (t) => {
   match(retained.text, /"n":"500"/);
 });
 
-test('user name, password and topic permissions: mosquitto refuses, the bridge pauses or says why', async (t) => {
+test('SM-13, SM-40: of two topics mosquitto denies one: its entry becomes a dead letter, the other arrives', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'acl-'));
   // mosquitto gives up root and must still be able to read it.
   await chmod(dir, 0o755);

@@ -162,9 +162,10 @@ export class Agent implements AgentControl {
   async #work(): Promise<void> {
     const section = this.#options.hub.twins.get('$edgeAgent')?.desired;
     this.#desired = readDesired(section?.properties ?? {});
-    this.#desiredVersion = section?.version ?? 0;
+    const version = section?.version ?? 0;
     if (this.#desired.code !== 200) {
       // A document that does not hold changes nothing, as with edgeAgent.
+      this.#desiredVersion = version;
       this.#options.log(this.#desired.code === 417 ? 'info' : 'error', this.#desired.description);
       this.#scheduleReport();
       return;
@@ -175,6 +176,8 @@ export class Agent implements AgentControl {
       // The next group follows the attempt to start this one; nothing waits for a module to be ready.
       await Promise.all(group.map((module) => this.#apply(module)));
     }
+    // Reported when it is worked off, so that whoever waits for it sees what it made.
+    this.#desiredVersion = version;
     this.#scheduleReport();
   }
 

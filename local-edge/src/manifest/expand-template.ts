@@ -105,9 +105,14 @@ function expandModule(
     return;
   }
   for (const key of Object.keys(settings)) if (/^createoptions\d*$/i.test(key)) delete settings[key];
-  const pieces = splitCreateOptions(joined);
+  const pieces = splitCreateOptions(toAscii(joined));
   if ('problem' in pieces && Object.keys(pieces).length === 1) wrong('createOptions', pieces.problem);
   else Object.assign(settings, pieces);
+}
+
+/** As iotedgedev writes it; in JSON only texts can hold other characters. */
+function toAscii(json: string): string {
+  return json.replace(/[^\0-\x7f]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** References that nothing was put in for: an error where they cannot be meant to stay. */

@@ -1,98 +1,164 @@
-/** The CRC64 of Azure Storage: reflected polynomial 0x9A6C9329AC4BC9B5, all ones before and after. */
-const POLY_HI = 0x9a6c9329;
-const POLY_LO = 0xac4bc9b5;
+/** CRC64 by any reflected polynomial, eight bytes per step over two 32-bit halves: a BigInt per byte would be a hundred times slower. */
 const SLICES = 8;
+/** Below so many bytes, a view of them as words costs more than it saves. */
+const WORTH_A_VIEW = 128;
 
-const HI = new Uint32Array(SLICES * 256);
-const LO = new Uint32Array(SLICES * 256);
+/** What tells one CRC64 from another: polynomial, bits reflected, and what the sum is xored with before and after. */
+interface Variant {
+  readonly hi: Int32Array;
+  readonly lo: Int32Array;
+  readonly mask: number;
+}
 
-function fillTables(): void {
+function variant(polyHi: number, polyLo: number, mask: number): Variant {
+  const hi = new Int32Array(SLICES * 256);
+  const lo = new Int32Array(SLICES * 256);
   for (let byte = 0; byte < 256; byte += 1) {
-    let hi = 0;
-    let lo = byte;
+    let high = 0;
+    let low = byte;
     for (let bit = 0; bit < 8; bit += 1) {
-      const isOdd = (lo & 1) === 1;
-      lo = ((lo >>> 1) | (hi << 31)) >>> 0;
-      hi >>>= 1;
+      const isOdd = (low & 1) === 1;
+      low = (low >>> 1) | (high << 31);
+      high >>>= 1;
       if (isOdd) {
-        hi = (hi ^ POLY_HI) >>> 0;
-        lo = (lo ^ POLY_LO) >>> 0;
+        high ^= polyHi;
+        low ^= polyLo;
       }
     }
-    HI[byte] = hi;
-    LO[byte] = lo;
+    hi[byte] = high;
+    lo[byte] = low;
   }
   for (let slice = 1; slice < SLICES; slice += 1) {
     for (let byte = 0; byte < 256; byte += 1) {
-      const hi = HI[(slice - 1) * 256 + byte] ?? 0;
-      const lo = LO[(slice - 1) * 256 + byte] ?? 0;
-      const index = lo & 0xff;
-      HI[slice * 256 + byte] = (hi >>> 8) ^ (HI[index] ?? 0);
-      LO[slice * 256 + byte] = ((lo >>> 8) | (hi << 24)) ^ (LO[index] ?? 0);
+      const high = word(hi, (slice - 1) * 256 + byte);
+      const low = word(lo, (slice - 1) * 256 + byte);
+      const index = low & 0xff;
+      hi[slice * 256 + byte] = (high >>> 8) ^ word(hi, index);
+      lo[slice * 256 + byte] = ((low >>> 8) | (high << 24)) ^ word(lo, index);
     }
   }
+  return { hi, lo, mask };
 }
-fillTables();
 
-/**
- * Checksum in the eight bytes that the service sends (little-endian). Eight bytes per step over two 32-bit halves, since a
- * BigInt per byte would be a hundred times slower.
- */
+/** Azure Storage: reflected polynomial 0x9A6C9329AC4BC9B5, all ones before and after. */
+const STORAGE = variant(0x9a6c9329, 0xac4bc9b5, -1);
+/** Redis (the polynomial of Jones): reflected 0x95AC9329AC4BC9B5, nothing before and after. */
+const REDIS = variant(0x95ac9329, 0xac4bc9b5, 0);
+
+/** A running CRC64. The digest is of everything given to `update` since it was made or reset. */
+export class Crc64 {
+  readonly #variant: Variant;
+  #hi: number;
+  #lo: number;
+
+  private constructor(kind: Variant) {
+    this.#variant = kind;
+    this.#hi = kind.mask;
+    this.#lo = kind.mask;
+  }
+
+  /** The sum that Azure Storage keeps of blobs and ranges. */
+  static storage(): Crc64 {
+    return new Crc64(STORAGE);
+  }
+
+  /** The sum at the end of an RDB file and of a DUMP payload. */
+  static redis(): Crc64 {
+    return new Crc64(REDIS);
+  }
+
+  reset(): this {
+    this.#hi = this.#variant.mask;
+    this.#lo = this.#variant.mask;
+    return this;
+  }
+
+  /** Takes in `bytes` from `start` up to `end`. */
+  update(bytes: Uint8Array, start = 0, end = bytes.length): this {
+    if (end - start < WORTH_A_VIEW) {
+      this.#byBytes(bytes, start, end);
+      return this;
+    }
+    // Four bytes are read in one load, where the memory allows it.
+    const first = start + (-(bytes.byteOffset + start) & 3);
+    const pairs = (end - first) >>> 3;
+    this.#byBytes(bytes, start, first);
+    this.#byWords(new Int32Array(bytes.buffer, bytes.byteOffset + first, pairs * 2));
+    this.#byBytes(bytes, first + pairs * 8, end);
+    return this;
+  }
+
+  #byWords(words: Int32Array): void {
+    const { hi: hiTable, lo: loTable } = this.#variant;
+    let hi = this.#hi;
+    let lo = this.#lo;
+    for (let index = 0; index < words.length; index += 2) {
+      const a = lo ^ word(words, index);
+      const b = hi ^ word(words, index + 1);
+      const i0 = 1792 + (a & 0xff);
+      const i1 = 1536 + ((a >>> 8) & 0xff);
+      const i2 = 1280 + ((a >>> 16) & 0xff);
+      const i3 = 1024 + (a >>> 24);
+      const i4 = 768 + (b & 0xff);
+      const i5 = 512 + ((b >>> 8) & 0xff);
+      const i6 = 256 + ((b >>> 16) & 0xff);
+      const i7 = b >>> 24;
+      hi =
+        word(hiTable, i0) ^
+        word(hiTable, i1) ^
+        word(hiTable, i2) ^
+        word(hiTable, i3) ^
+        word(hiTable, i4) ^
+        word(hiTable, i5) ^
+        word(hiTable, i6) ^
+        word(hiTable, i7);
+      lo =
+        word(loTable, i0) ^
+        word(loTable, i1) ^
+        word(loTable, i2) ^
+        word(loTable, i3) ^
+        word(loTable, i4) ^
+        word(loTable, i5) ^
+        word(loTable, i6) ^
+        word(loTable, i7);
+    }
+    this.#hi = hi;
+    this.#lo = lo;
+  }
+
+  #byBytes(bytes: Uint8Array, start: number, end: number): void {
+    const { hi: hiTable, lo: loTable } = this.#variant;
+    let hi = this.#hi;
+    let lo = this.#lo;
+    for (let offset = start; offset < end; offset += 1) {
+      const index = (lo ^ (bytes[offset] ?? 0)) & 0xff;
+      lo = ((lo >>> 8) | (hi << 24)) ^ word(loTable, index);
+      hi = (hi >>> 8) ^ word(hiTable, index);
+    }
+    this.#hi = hi;
+    this.#lo = lo;
+  }
+
+  /** The sum so far in eight bytes, little-endian; `update` may go on. */
+  digest(): Buffer {
+    const sum = Buffer.allocUnsafe(8);
+    this.writeTo(sum, 0);
+    return sum;
+  }
+
+  /** The same into a buffer of the caller's. */
+  writeTo(target: Buffer, offset: number): void {
+    target.writeInt32LE(this.#lo ^ this.#variant.mask, offset);
+    target.writeInt32LE(this.#hi ^ this.#variant.mask, offset + 4);
+  }
+}
+
+/** The checksum of Azure Storage in the eight bytes that the service sends (little-endian). */
 export function crc64(bytes: Uint8Array): Buffer {
-  const hiTable = HI;
-  const loTable = LO;
-  let hi = 0xffffffff;
-  let lo = 0xffffffff;
-  let at = 0;
-  const whole = bytes.length - (bytes.length % SLICES);
-  for (; at < whole; at += SLICES) {
-    const a =
-      lo ^
-      (at1(bytes, at) | (at1(bytes, at + 1) << 8) | (at1(bytes, at + 2) << 16) | (at1(bytes, at + 3) << 24));
-    const b =
-      hi ^
-      (at1(bytes, at + 4) |
-        (at1(bytes, at + 5) << 8) |
-        (at1(bytes, at + 6) << 16) |
-        (at1(bytes, at + 7) << 24));
-    const i0 = 1792 + (a & 0xff);
-    const i1 = 1536 + ((a >>> 8) & 0xff);
-    const i2 = 1280 + ((a >>> 16) & 0xff);
-    const i3 = 1024 + (a >>> 24);
-    const i4 = 768 + (b & 0xff);
-    const i5 = 512 + ((b >>> 8) & 0xff);
-    const i6 = 256 + ((b >>> 16) & 0xff);
-    const i7 = b >>> 24;
-    hi =
-      at1(hiTable, i0) ^
-      at1(hiTable, i1) ^
-      at1(hiTable, i2) ^
-      at1(hiTable, i3) ^
-      at1(hiTable, i4) ^
-      at1(hiTable, i5) ^
-      at1(hiTable, i6) ^
-      at1(hiTable, i7);
-    lo =
-      at1(loTable, i0) ^
-      at1(loTable, i1) ^
-      at1(loTable, i2) ^
-      at1(loTable, i3) ^
-      at1(loTable, i4) ^
-      at1(loTable, i5) ^
-      at1(loTable, i6) ^
-      at1(loTable, i7);
-  }
-  for (; at < bytes.length; at += 1) {
-    const index = (lo ^ at1(bytes, at)) & 0xff;
-    lo = ((lo >>> 8) | (hi << 24)) ^ at1(loTable, index);
-    hi = (hi >>> 8) ^ at1(hiTable, index);
-  }
-  const sum = Buffer.allocUnsafe(8);
-  sum.writeInt32LE(~lo, 0);
-  sum.writeInt32LE(~hi, 4);
-  return sum;
+  return Crc64.storage().update(bytes).digest();
 }
 
-function at1(from: Uint8Array | Uint32Array, index: number): number {
+/** Indices are always within. Of one type of array only, for the sake of the compiler: sharing it made the whole six times slower. */
+function word(from: Int32Array, index: number): number {
   return from[index] ?? 0;
 }

@@ -1,5 +1,6 @@
 export type { Clock } from './clock.ts';
 export { sleep, systemClock } from './clock.ts';
+export { Crc64, crc64 } from './crc64.ts';
 export type { Component, ComponentHealth } from './runner/component.ts';
 export type {
   DesiredDocument,
@@ -21,7 +22,9 @@ export { createLog } from './log.ts';
 export type { Counter, Gauge, Histogram, Labels, Metrics } from './metrics.ts';
 export { createMetrics } from './metrics.ts';
 export type { ModuleContext, ModuleDefinition, Part } from './runner/module.ts';
+export { FingerprintSet, fingerprint } from './fingerprint-set.ts';
 export { redactText } from './redact.ts';
+export { CommandBuffer, readBulk } from './redis/command-buffer.ts';
 export type { RedisClient } from './redis/redis-clients.ts';
 export type { RedisConnectionOptions } from './redis/redis-connection.ts';
 export { RedisConnection } from './redis/redis-connection.ts';
@@ -32,8 +35,9 @@ export type { RedisFacts } from './redis/redis-facts.ts';
 export { durabilityWarnings, hasVersion } from './redis/redis-facts.ts';
 export type { RedisScript } from './redis/redis-script.ts';
 export { callScript, defineScript } from './redis/redis-script.ts';
+export { sendEncoded, sendEncodedByKey } from './redis/send-encoded.ts';
 export type { RedisState, RedisStatus } from './redis/redis-status.ts';
-export { RedisCallError } from './redis/redis-status.ts';
+export { placeText, RedisCallError } from './redis/redis-status.ts';
 export type { RedisPlace, RedisSettings, RedisTarget } from './redis/redis-settings.ts';
 export {
   checkRedis,

@@ -1,6 +1,7 @@
+import { FingerprintSet, fingerprint } from '@iotedge-redis/common';
 import type { RedisConnection } from '@iotedge-redis/common';
 import type { SyncKeys } from './checkpoint.ts';
-import { FingerprintSet, fingerprint, packKeyBuffers, unpackKeys } from './key-list.ts';
+import { packKeyBuffers, unpackKeys } from './key-list.ts';
 
 /** 16 MiB of fingerprints at a time; more keys take more passes, not more memory. */
 const CAPACITY = 2 * 1024 * 1024;

@@ -1,8 +1,7 @@
-import { SuiteError, classifyRedisError } from '@iotedge-redis/common';
+import { CommandBuffer, SuiteError, classifyRedisError } from '@iotedge-redis/common';
 import type { RedisConnection } from '@iotedge-redis/common';
 import { groupBySlot, writeGroup } from './cluster-rows.ts';
-import { isRefusal, sendEncoded } from './encoded-call.ts';
-import { CommandBuffer } from './resp.ts';
+import { isRefusal, sendRows } from './encoded-call.ts';
 import type { Reject, Row } from './row.ts';
 import { writeRow, writeRows } from './row-commands.ts';
 import type { RowList } from './row-list.ts';
@@ -207,7 +206,7 @@ export class RedisSink {
   #send(buffers: readonly CommandBuffer[], rows: number): Promise<unknown[]> {
     const doing = rows === 1 ? 'writing a row' : `writing ${rows} rows`;
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.bytes.length, 0);
-    return this.#connection.run(doing, (client) => sendEncoded(client, buffers), this.#limit(bytes));
+    return this.#connection.run(doing, (client) => sendRows(client, buffers), this.#limit(bytes));
   }
 
   #limit(bytes: number): number {

@@ -1,4 +1,4 @@
-import type { CommandBuffer } from './resp.ts';
+import type { CommandBuffer } from '@iotedge-redis/common';
 import type { Row } from './row.ts';
 import type { PlainRun, RowList } from './row-list.ts';
 
@@ -73,7 +73,7 @@ function writeMany(out: CommandBuffer, rows: RowList, from: number, to: number, 
   for (let at = from; at < to; at += 1) {
     const part = rows.parts[at];
     if (part === undefined) continue;
-    if (part.op === 'run') out.raw(pairs, part.from, part.to);
+    if (part.op === 'run') out.append(pairs, part.from, part.to);
     else {
       key(out, part);
       if (isSet) out.slice(part.data, part.valueStart, part.valueEnd);

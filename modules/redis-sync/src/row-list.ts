@@ -1,4 +1,4 @@
-import { CommandBuffer, readBulk } from './resp.ts';
+import { CommandBuffer, readBulk } from '@iotedge-redis/common';
 import type { Row } from './row.ts';
 
 /** Neighbouring plain rows: a stretch of the list's `pairs`. */

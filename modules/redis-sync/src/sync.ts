@@ -4,27 +4,24 @@ import type {
   Component,
   ComponentHealth,
   JsonObject,
-  JsonValue,
   Log,
   MethodHandler,
-  MethodReply,
   ModuleContext,
 } from '@iotedge-redis/common';
-import type { Waiting } from '@iotedge-redis/common/blob';
-import { BlobSource, Patience, codeOf, sasFacts } from '@iotedge-redis/common/blob';
+import { BlobSource, Patience, codeOf } from '@iotedge-redis/common/blob';
 import { parseCheckpoint, syncKeys } from './checkpoint.ts';
 import type { SyncKeys } from './checkpoint.ts';
 import { ImportRun } from './import-run.ts';
-import type { RunProgress, Trigger } from './import-run.ts';
+import type { Trigger } from './import-run.ts';
 import { Mirror } from './mirror.ts';
 import { RedisMemory } from './redis-memory.ts';
 import { RedisSink } from './redis-sink.ts';
 import { planRun } from './run-plan.ts';
 import type { RunPlan } from './run-plan.ts';
 import type { SyncSettings } from './settings.ts';
-import { describe } from './sync-status.ts';
-import type { SyncState } from './sync-status.ts';
+import { syncMethods } from './sync-methods.ts';
 import type { SyncMetrics } from './sync-metrics.ts';
+import { SyncView } from './sync-view.ts';
 
 export interface SyncOptions {
   readonly clock?: Clock;
@@ -36,13 +33,14 @@ export interface SyncOptions {
 type Context = Pick<ModuleContext, 'instance' | 'log' | 'report' | 'settingsVersion'>;
 
 const MAX_PAUSE_MS = 30_000;
-const PROGRESS_MS = 10_000;
+/** After a failure that nobody foresaw. What a person has to mend is not tried again before something changes. */
+const RETRY_INTERNAL_MS = 60_000;
+const RANKS: readonly (Trigger | undefined)[] = [undefined, 'check', 'resume', 'new'];
 
 /** Imports one blob into one Redis whenever there is reason to, one run at a time. */
 export class BlobSync implements Component<SyncSettings> {
   readonly name = 'sync';
   readonly methods: Readonly<Record<string, MethodHandler>>;
-  readonly #context: Context;
   readonly #options: SyncOptions;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -51,14 +49,10 @@ export class BlobSync implements Component<SyncSettings> {
   readonly #connection: RedisConnection;
   readonly #source: BlobSource;
   readonly #sink: RedisSink;
+  readonly #view: SyncView;
   readonly #stopping = new AbortController();
   readonly #healthListeners: (() => void)[] = [];
   #settings: SyncSettings;
-  #state: SyncState = 'idle';
-  #progress: Partial<RunProgress> = {};
-  #waiting: Waiting | undefined;
-  #failure: Waiting | undefined;
-  #reportedAt = 0;
   #wanted: Trigger | undefined;
   #wake: () => void = () => undefined;
   #loop: Promise<void> = Promise.resolve();
@@ -66,36 +60,39 @@ export class BlobSync implements Component<SyncSettings> {
 
   constructor(settings: SyncSettings, context: Context, options: SyncOptions = {}) {
     this.#settings = settings;
-    this.#context = context;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#log = context.log.child('sync');
     this.#plan = planRun(settings);
     this.#keys = syncKeys(context.instance, this.#plan.file);
     const { target, place } = this.#plan;
+    const sas = (): string => this.#settings.blobSasToken ?? '';
     this.#connection = new RedisConnection({ target, name: context.instance, log: this.#log });
     this.#source = new BlobSource({
       place,
-      sas: () => this.#settings.blobSasToken ?? '',
+      sas,
       stallTimeoutMs: settings.stallTimeoutMs,
       clock: this.#clock,
     });
-    this.#sink = new RedisSink(
-      this.#connection,
-      this.#keys.checkpoint,
-      target.mode === 'cluster',
-      target.commandTimeoutMs,
-    );
+    const isCluster = target.mode === 'cluster';
+    this.#sink = new RedisSink(this.#connection, this.#keys.checkpoint, isCluster, target.commandTimeoutMs);
+    this.#view = new SyncView({
+      context,
+      clock: this.#clock,
+      log: this.#log,
+      metrics: options.metrics,
+      source: this.#source,
+      redis: this.#connection.place,
+      sas,
+      onHealthChange: () => this.#healthChanged(),
+    });
     this.#connection.onStatus(() => this.#redisChanged());
-    this.methods = {
-      Sync: ({ payload }) => Promise.resolve(this.#sync(payload)),
-      SyncStatus: () =>
-        Promise.resolve({
-          status: 200,
-          payload: { ...this.#describe(), Status: 200, Message: this.#sentence() },
-        }),
-      CancelSync: () => Promise.resolve(this.#cancelSync()),
-    };
+    this.methods = syncMethods({
+      start: (isOnlyIfChanged) => this.#startByHand(isOnlyIfChanged),
+      cancel: () => this.#cancelByHand(),
+      describe: () => this.#view.describe(),
+      sentence: () => this.#view.sentence(),
+    });
   }
 
   /** Never fails: Redis and the blob may both be away for days, which is a state of the import and no failed start. */
@@ -115,16 +112,17 @@ export class BlobSync implements Component<SyncSettings> {
   applyLive(settings: SyncSettings): void {
     const hasNewSas = settings.blobSasToken !== this.#settings.blobSasToken;
     this.#settings = settings;
+    const { failure, waiting } = this.#view;
     // A run that a refused SAS ended goes on; one that is done stays done.
     if (
       hasNewSas &&
-      (this.#failure?.code.startsWith('SAS_') === true || this.#waiting?.code.startsWith('SAS_') === true)
+      (failure?.code.startsWith('SAS_') === true || waiting?.code.startsWith('SAS_') === true)
     ) {
       this.#cancel?.abort('new SAS');
       this.#trigger('resume');
     }
     this.#wake();
-    this.#report(true);
+    this.#view.report();
   }
 
   onHealthChange(listener: () => void): void {
@@ -133,11 +131,11 @@ export class BlobSync implements Component<SyncSettings> {
 
   health(): ComponentHealth {
     const { status, place } = this.#connection;
-    const data: JsonObject = { redis: place, connection: status.state, sync: this.#state };
+    const data: JsonObject = { redis: place, connection: status.state, sync: this.#view.state };
     if (status.state !== 'ready') {
       return { state: 'down', detail: status.error?.message ?? `not connected to ${place} yet`, data };
     }
-    const why = this.#failure ?? this.#waiting;
+    const why = this.#view.failure ?? this.#view.waiting;
     return why === undefined ? { state: 'ok', data } : { state: 'degraded', detail: why.message, data };
   }
 
@@ -149,12 +147,11 @@ export class BlobSync implements Component<SyncSettings> {
     await this.#connection.connect(this.#stopping.signal).catch(() => undefined);
     await this.#runOnce(trigger);
     await this.#connection.close(signal);
-    return { isDone: this.#state === 'done', result: this.#describe() };
+    return { isDone: this.#view.state === 'done', result: this.#view.describe() };
   }
 
   #trigger(trigger: Trigger): void {
-    const rank: readonly (Trigger | undefined)[] = [undefined, 'check', 'resume', 'new'];
-    if (rank.indexOf(trigger) > rank.indexOf(this.#wanted)) this.#wanted = trigger;
+    if (RANKS.indexOf(trigger) > RANKS.indexOf(this.#wanted)) this.#wanted = trigger;
     this.#wake();
   }
 
@@ -173,7 +170,7 @@ export class BlobSync implements Component<SyncSettings> {
     const wake = new AbortController();
     this.#wake = () => wake.abort();
     const { pollIntervalSeconds } = this.#settings;
-    const retryMs = this.#failure === undefined ? Infinity : this.#retryAfterMs(this.#failure.code);
+    const retryMs = this.#view.failure?.code === 'INTERNAL' ? RETRY_INTERNAL_MS : Infinity;
     const pollMs = pollIntervalSeconds === 0 ? Infinity : pollIntervalSeconds * 1000;
     const ms = Math.min(pollMs, retryMs);
     try {
@@ -186,35 +183,30 @@ export class BlobSync implements Component<SyncSettings> {
     }
   }
 
-  /** What a person has to mend is not tried again before something changes. */
-  #retryAfterMs(code: string): number {
-    return code === 'INTERNAL' ? 60_000 : Infinity;
-  }
-
   async #runOnce(trigger: Trigger): Promise<void> {
     const cancel = new AbortController();
     this.#cancel = cancel;
     const signal = AbortSignal.any([this.#stopping.signal, cancel.signal]);
+    const { giveUpAfterMs, maxPauseMs = MAX_PAUSE_MS } = this.#options;
+    const { blobSasToken } = this.#settings;
     const patience = new Patience({
       signal,
       clock: this.#clock,
-      maxPauseMs: this.#options.maxPauseMs ?? MAX_PAUSE_MS,
-      ...(this.#options.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: this.#options.giveUpAfterMs }),
-      onWaiting: (waiting) => this.#setWaiting(waiting),
+      maxPauseMs,
+      ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
+      onWaiting: (waiting) => this.#view.waits(waiting),
     });
     const run = this.#createRun(patience, signal);
-    this.#failure = undefined;
-    this.#setState('checking');
+    this.#view.checking();
     try {
       const { checkpoint, facts, isNew } = await run.run(trigger);
-      this.#progress = { checkpoint, facts };
-      this.#finished(isNew);
+      this.#view.set({ checkpoint, facts });
+      this.#view.ended(isNew);
     } catch (error) {
-      await this.#interrupted(error, cancel);
+      await this.#interrupted(error, cancel, blobSasToken);
     } finally {
       this.#cancel = undefined;
-      this.#waiting = undefined;
-      this.#report(true);
+      this.#view.over();
     }
   }
 
@@ -236,171 +228,66 @@ export class BlobSync implements Component<SyncSettings> {
       clock: this.#clock,
       log: this.#log,
       signal,
-      onProgress: (progress) => this.#progressed(progress),
+      onProgress: (progress) => this.#view.progressed(progress),
     });
   }
 
-  #progressed(progress: RunProgress): void {
-    this.#options.metrics?.progress(progress.checkpoint, this.#source.bytesFetched);
-    this.#progress = progress;
-    if (this.#state === 'checking') this.#setState('running');
-    else if (this.#report(false)) {
-      const { rows, written, skipped, deleted, offset } = progress.checkpoint;
-      this.#log.info('import goes on', {
-        rows,
-        written,
-        skipped,
-        deleted,
-        offset,
-        of: progress.facts.length,
-      });
-    }
-  }
-
-  #finished(isNew: boolean): void {
-    const { checkpoint } = this.#progress;
-    const state = checkpoint?.state;
-    this.#setState(state === 'failed' ? 'failed' : state === 'cancelled' ? 'cancelled' : 'done');
-    if (!isNew || checkpoint === undefined) return;
-    const { rows, written, skipped, deleted, code, message, errors } = checkpoint;
-    const fields = {
-      rows,
-      written,
-      skipped,
-      deleted,
-      etag: checkpoint.etag,
-      ...(code === null ? {} : { code, message }),
-    };
-    this.#options.metrics?.ended(state === 'failed' ? 'failed' : 'done');
-    if (state === 'failed') this.#log.error('import ended without success', { ...fields, errors });
-    else if (skipped > 0) this.#log.warn('import done; some rows were skipped', { ...fields, errors });
-    else this.#log.info('import done', fields);
-  }
-
-  async #interrupted(error: unknown, cancel: AbortController): Promise<void> {
-    if (this.#stopping.signal.aborted) {
-      this.#setState('idle');
-      return;
-    }
-    if (cancel.signal.aborted) {
+  async #interrupted(error: unknown, cancel: AbortController, sas: string | undefined): Promise<void> {
+    const failure = { code: codeOf(error), message: errorText(error) };
+    if (this.#stopping.signal.aborted) this.#view.enter('idle');
+    else if (cancel.signal.aborted) {
       if (cancel.signal.reason === 'cancelled') await this.#leaveCancelled();
-      return;
-    }
-    this.#failure = { code: codeOf(error), message: errorText(error) };
-    this.#options.metrics?.ended('failed');
-    this.#setState('failed');
-    this.#log.error('import failed', { ...this.#failure });
+    } else if (failure.code.startsWith('SAS_') && sas !== this.#settings.blobSasToken) {
+      // The refused request was on its way when the new SAS came.
+      this.#trigger('resume');
+    } else this.#view.failed(failure);
   }
 
   /** Marks the run in Redis, so that a restart does not take it up again. */
   async #leaveCancelled(): Promise<void> {
-    this.#log.warn('import cancelled', { rows: this.#progress.checkpoint?.rows ?? 0 });
+    const { checkpoint, facts } = this.#view.progress;
+    this.#log.warn('import cancelled', { rows: checkpoint?.rows ?? 0 });
     try {
       const held = parseCheckpoint(await this.#sink.load());
       if (held === undefined || held.state === 'done') return;
       const message = 'the run was cancelled; Sync goes on with it';
-      const checkpoint = {
-        ...held,
-        state: 'cancelled',
-        finishedAt: this.#clock.now(),
-        code: 'CANCELLED',
-        message,
-      } as const;
-      await this.#sink.begin(JSON.stringify(checkpoint));
-      if (this.#progress.facts !== undefined) this.#progress = { checkpoint, facts: this.#progress.facts };
+      const end = { state: 'cancelled', finishedAt: this.#clock.now(), code: 'CANCELLED', message } as const;
+      const cancelled = { ...held, ...end };
+      await this.#sink.begin(JSON.stringify(cancelled));
+      if (facts !== undefined) this.#view.set({ checkpoint: cancelled, facts });
     } catch (error) {
       this.#log.warn('the cancelled import could not be marked; a restart would go on with it', {
         error: errorText(error),
       });
     } finally {
+      // Whoever sees the state may start the next one.
       this.#cancel = undefined;
-      this.#setState('cancelled');
+      this.#view.enter('cancelled');
     }
   }
 
-  #sync(payload: JsonValue): MethodReply {
-    const options = payload === null || payload === '' ? {} : payload;
-    if (typeof options !== 'object' || Array.isArray(options)) {
-      return reply(400, 'expected no payload, or {"ifChanged": true}');
-    }
-    const { ifChanged, ...unknown } = options;
-    if (Object.keys(unknown).length > 0 || (ifChanged !== undefined && typeof ifChanged !== 'boolean')) {
-      return reply(400, 'expected no payload, or {"ifChanged": true}');
-    }
+  #startByHand(isOnlyIfChanged: boolean): string | undefined {
     if (this.#cancel !== undefined || this.#wanted !== undefined)
-      return reply(409, `an import is under way: ${this.#sentence()}`);
-    const isUnfinished = this.#state === 'cancelled' || this.#failure !== undefined;
-    this.#trigger(ifChanged === true ? 'check' : isUnfinished ? 'resume' : 'new');
+      return `an import is under way: ${this.#view.sentence()}`;
+    const isUnfinished = this.#view.state === 'cancelled' || this.#view.failure !== undefined;
+    this.#trigger(isOnlyIfChanged ? 'check' : isUnfinished ? 'resume' : 'new');
     // Whoever asks for the status next must not be told of the run before.
-    this.#setState('checking');
-    return reply(202, 'the import starts; SyncStatus and the reported property sync tell how it goes');
+    this.#view.enter('checking');
+    return undefined;
   }
 
-  #cancelSync(): MethodReply {
-    if (this.#cancel === undefined) return reply(409, 'no import is under way');
-    this.#cancel.abort('cancelled');
-    return reply(200, 'the import ends after the present batch');
+  #cancelByHand(): boolean {
+    this.#cancel?.abort('cancelled');
+    return this.#cancel !== undefined;
   }
 
   #redisChanged(): void {
-    const failure = this.#failure?.code;
-    if (this.#connection.status.state === 'ready' && failure?.startsWith('REDIS_') === true)
+    if (this.#connection.status.state === 'ready' && this.#view.failure?.code.startsWith('REDIS_') === true)
       this.#trigger('resume');
+    this.#healthChanged();
+  }
+
+  #healthChanged(): void {
     for (const listener of this.#healthListeners) listener();
   }
-
-  #setWaiting(waiting: Waiting | undefined): void {
-    this.#waiting = waiting;
-    if (waiting !== undefined) {
-      this.#log.warn('the import waits', { ...waiting });
-      this.#setState('waiting');
-    } else if (this.#state === 'waiting') {
-      this.#setState(this.#progress.checkpoint?.state === 'running' ? 'running' : 'checking');
-    }
-  }
-
-  #setState(state: SyncState): void {
-    this.#state = state;
-    this.#options.metrics?.state(state);
-    this.#report(true);
-    for (const listener of this.#healthListeners) listener();
-  }
-
-  #describe(): JsonObject {
-    const { checkpoint, facts } = this.#progress;
-    return describe({
-      state: this.#state,
-      blob: this.#source.name,
-      redis: this.#connection.place,
-      now: this.#clock.now(),
-      settingsVersion: this.#context.settingsVersion(),
-      checkpoint,
-      facts,
-      waiting: this.#waiting,
-      failure: this.#failure,
-      sas: sasFacts(this.#settings.blobSasToken ?? ''),
-      bytesFetched: this.#source.bytesFetched,
-      check: this.#source.check,
-    });
-  }
-
-  #sentence(): string {
-    const { checkpoint } = this.#progress;
-    const rows =
-      checkpoint === undefined ? '' : `, ${checkpoint.rows} rows read, ${checkpoint.written} written`;
-    return `${this.#state}${rows}`;
-  }
-
-  /** Progress is worth a report now and then, a change of state at once. */
-  #report(isChange: boolean): boolean {
-    const now = this.#clock.now();
-    if (!isChange && now - this.#reportedAt < PROGRESS_MS) return false;
-    this.#reportedAt = now;
-    this.#context.report('sync', this.#describe());
-    return true;
-  }
-}
-
-function reply(status: number, message: string): MethodReply {
-  return { status, payload: { Message: message, Status: status } };
 }

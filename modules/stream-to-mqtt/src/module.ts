@@ -1,9 +1,9 @@
 import { systemClock } from '@iotedge-redis/common';
 import type { ModuleDefinition } from '@iotedge-redis/common';
-import { Bridge } from './bridge.ts';
-import { registerMetrics } from './bridge-metrics.ts';
-import type { Shared } from './bridge-metrics.ts';
-import { noCounts } from './bridged-stream.ts';
+import { Bridge } from './bridge/bridge.ts';
+import { registerMetrics } from './bridge/bridge-metrics.ts';
+import type { Shared } from './bridge/bridge-metrics.ts';
+import { noCounts } from './streams/bridged-stream.ts';
 import { checkSettings, fields, missingSettings } from './settings.ts';
 import type { BridgeSettings } from './settings.ts';
 

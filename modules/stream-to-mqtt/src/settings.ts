@@ -1,10 +1,10 @@
 import { checkRedis, missingRedis, redisFields, redisTarget } from '@iotedge-redis/common';
 import type { SettingsOf } from '@iotedge-redis/common';
-import { addressOf, parseBroker } from './mqtt-address.ts';
-import type { BrokerAddress } from './mqtt-address.ts';
-import { mqttFields } from './settings-mqtt.ts';
-import { shapeFields } from './settings-shape.ts';
-import { streamFields } from './settings-streams.ts';
+import { addressOf, parseBroker } from './mqtt/mqtt-address.ts';
+import type { BrokerAddress } from './mqtt/mqtt-address.ts';
+import { mqttFields } from './settings/settings-mqtt.ts';
+import { shapeFields } from './settings/settings-shape.ts';
+import { streamFields } from './settings/settings-streams.ts';
 
 export const fields = { ...redisFields, ...mqttFields, ...streamFields, ...shapeFields };
 

@@ -101,7 +101,14 @@ test('all Dockerfiles begin with the same installation, so that it is done once 
 
 test('a new module gets Dockerfiles of its own name, in which its package is installed', () => {
   const text = dockerfile(
-    { name: 'new', title: 'iotedge-new', description: 'A "new" one', version: '1.0.0', nodeFlags: [] },
+    {
+      name: 'new',
+      title: 'iotedge-new',
+      description: 'A "new" one',
+      version: '1.0.0',
+      nodeFlags: [],
+      hasStateFolder: false,
+    },
     'arm64v8',
     ['new'],
   );

@@ -1,8 +1,8 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Slot } from '../../../modules/stream-to-mqtt/src/lane.ts';
-import { Outbox } from '../../../modules/stream-to-mqtt/src/outbox.ts';
+import type { Slot } from '../../../modules/stream-to-mqtt/src/flow/lane.ts';
+import { Outbox } from '../../../modules/stream-to-mqtt/src/flow/outbox.ts';
 
 interface Entry {
   readonly id: string;

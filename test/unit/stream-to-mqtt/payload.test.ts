@@ -1,8 +1,8 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createPayloads } from '../../../modules/stream-to-mqtt/src/payload.ts';
-import type { PayloadRules } from '../../../modules/stream-to-mqtt/src/payload.ts';
+import { createPayloads } from '../../../modules/stream-to-mqtt/src/shape/payload.ts';
+import type { PayloadRules } from '../../../modules/stream-to-mqtt/src/shape/payload.ts';
 
 const rules: PayloadRules = {
   format: 'json',

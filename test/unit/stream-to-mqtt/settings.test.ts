@@ -14,7 +14,7 @@ import {
   missingSettings,
 } from '../../../modules/stream-to-mqtt/src/settings.ts';
 import { streamToMqtt } from '../../../modules/stream-to-mqtt/src/module.ts';
-import { statusTopicOf } from '../../../modules/stream-to-mqtt/src/sinks.ts';
+import { statusTopicOf } from '../../../modules/stream-to-mqtt/src/sink/sinks.ts';
 
 /** The seed's env.conf, as it is. */
 const ENV_CONF = `# === General Settings ===

@@ -1,14 +1,14 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { deadLetterKey, readDeadLetter } from '../../../modules/stream-to-mqtt/src/dead-letters.ts';
-import { compareIds, idTime, nextId } from '../../../modules/stream-to-mqtt/src/entry-id.ts';
-import { createFilter } from '../../../modules/stream-to-mqtt/src/filter.ts';
-import { parseBroker } from '../../../modules/stream-to-mqtt/src/mqtt-address.ts';
-import { hex, outcomeOf } from '../../../modules/stream-to-mqtt/src/mqtt-outcome.ts';
-import { propertiesFor, packetSize } from '../../../modules/stream-to-mqtt/src/mqtt-properties.ts';
-import { readClaimed, readStreams } from '../../../modules/stream-to-mqtt/src/redis-replies.ts';
-import { streamChooser } from '../../../modules/stream-to-mqtt/src/stream-choice.ts';
+import { deadLetterKey, readDeadLetter } from '../../../modules/stream-to-mqtt/src/streams/dead-letters.ts';
+import { compareIds, idTime, nextId } from '../../../modules/stream-to-mqtt/src/streams/entry-id.ts';
+import { createFilter } from '../../../modules/stream-to-mqtt/src/shape/filter.ts';
+import { parseBroker } from '../../../modules/stream-to-mqtt/src/mqtt/mqtt-address.ts';
+import { hex, outcomeOf } from '../../../modules/stream-to-mqtt/src/mqtt/mqtt-outcome.ts';
+import { propertiesFor, packetSize } from '../../../modules/stream-to-mqtt/src/mqtt/mqtt-properties.ts';
+import { readClaimed, readStreams } from '../../../modules/stream-to-mqtt/src/streams/redis-replies.ts';
+import { streamChooser } from '../../../modules/stream-to-mqtt/src/streams/stream-choice.ts';
 import { TokenBucket } from '../../../modules/common/src/token-bucket.ts';
 
 const bytes = (...parts: string[]): Buffer[] => parts.map((part) => Buffer.from(part));

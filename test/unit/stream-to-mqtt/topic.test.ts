@@ -1,8 +1,8 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { nameOf } from '../../../modules/stream-to-mqtt/src/text-of.ts';
-import { filterProblem, templateProblem, topicFor } from '../../../modules/stream-to-mqtt/src/topic.ts';
+import { nameOf } from '../../../modules/stream-to-mqtt/src/shape/text-of.ts';
+import { filterProblem, templateProblem, topicFor } from '../../../modules/stream-to-mqtt/src/shape/topic.ts';
 
 const parts = {
   base: 'redis',

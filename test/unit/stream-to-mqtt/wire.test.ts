@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import mqttPacket from 'mqtt-packet';
 import type { Packet } from 'mqtt-packet';
-import { FrameSplitter } from '../../../modules/stream-to-mqtt/src/frame-splitter.ts';
-import { MessageEncoder } from '../../../modules/stream-to-mqtt/src/message-encoder.ts';
-import { createLibraryIds, LAST_OWN_ID } from '../../../modules/stream-to-mqtt/src/message-ids.ts';
-import { packetSize, propertiesFor } from '../../../modules/stream-to-mqtt/src/mqtt-properties.ts';
-import { publishSize, writePublish } from '../../../modules/stream-to-mqtt/src/publish-packet.ts';
-import type { Message } from '../../../modules/stream-to-mqtt/src/sink.ts';
+import { FrameSplitter } from '../../../modules/stream-to-mqtt/src/mqtt/frame-splitter.ts';
+import { MessageEncoder } from '../../../modules/stream-to-mqtt/src/mqtt/message-encoder.ts';
+import { createLibraryIds, LAST_OWN_ID } from '../../../modules/stream-to-mqtt/src/mqtt/message-ids.ts';
+import { packetSize, propertiesFor } from '../../../modules/stream-to-mqtt/src/mqtt/mqtt-properties.ts';
+import { publishSize, writePublish } from '../../../modules/stream-to-mqtt/src/mqtt/publish-packet.ts';
+import type { Message } from '../../../modules/stream-to-mqtt/src/sink/sink.ts';
 
 function parse(bytes: Buffer, protocolVersion: 4 | 5): Packet[] {
   const packets: Packet[] = [];

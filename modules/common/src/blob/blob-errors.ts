@@ -2,7 +2,7 @@ import { SuiteError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { SasFacts } from './sas.ts';
 
-/** Why a blob could not be read; these words are what the operator sees in the twin. */
+/** Why a blob could not be read or written; these words are what the operator sees in the twin. */
 export type BlobReason =
   | 'SAS_EXPIRED'
   | 'SAS_NOT_YET_VALID'
@@ -14,6 +14,7 @@ export type BlobReason =
   | 'BLOB_CHANGED'
   | 'BLOB_CONFLICT'
   | 'BLOB_CORRUPT'
+  | 'COPY_SOURCE_REFUSED'
   | 'REQUEST_INVALID'
   | 'STORAGE_BUSY'
   | 'STORAGE_ERROR'
@@ -24,13 +25,20 @@ export class BlobError extends SuiteError {
   readonly reason: BlobReason;
   /** Bytes came before it failed: the link works, and the next attempt need not wait long. */
   readonly hasProgress: boolean;
+  /** `x-ms-error-code`, where the service sent one. */
+  readonly serviceCode: string | undefined;
 
-  constructor(reason: BlobReason, message: string, options: { hasProgress?: boolean } = {}) {
+  constructor(
+    reason: BlobReason,
+    message: string,
+    options: { readonly hasProgress?: boolean; readonly serviceCode?: string | undefined } = {},
+  ) {
     const { code, retryable } = MEANING[reason];
     super(code, message, { retryable });
     this.name = 'BlobError';
     this.reason = reason;
     this.hasProgress = options.hasProgress ?? false;
+    this.serviceCode = options.serviceCode;
   }
 }
 
@@ -47,6 +55,7 @@ const MEANING: Readonly<Record<BlobReason, { code: ErrorCode; retryable: boolean
   BLOB_CHANGED: { code: 'CONFLICT', retryable: false },
   BLOB_CONFLICT: { code: 'CONFLICT', retryable: false },
   BLOB_CORRUPT: { code: 'DATA_INVALID', retryable: true },
+  COPY_SOURCE_REFUSED: { code: 'BLOB_REFUSED', retryable: false },
   REQUEST_INVALID: { code: 'BLOB_REFUSED', retryable: false },
   STORAGE_BUSY: { code: 'BLOB_UNAVAILABLE', retryable: true },
   STORAGE_ERROR: { code: 'BLOB_UNAVAILABLE', retryable: true },
@@ -63,18 +72,42 @@ export interface BlobFailure {
   readonly serviceTime: number | undefined;
 }
 
-/** `doing` is a gerund with account, container and blob. The SDK's own error is not kept: it carries the URL with the SAS. */
-export function blobError(doing: string, failure: BlobFailure, sas: SasFacts): BlobError {
-  const [reason, text] = meaningOf(failure, sas);
-  return new BlobError(reason, `${doing}: ${text}`);
+/** What a request needs, and which settings give it: for texts that say what to do. */
+export interface BlobNeeds {
+  /** Permissions of the SAS: `r` to read, `cw` to write, `l` to list, `d` to delete. */
+  readonly permissions: string;
+  readonly container: string;
+  readonly sas: string;
 }
 
-function meaningOf({ status, code, serviceTime }: BlobFailure, sas: SasFacts): [BlobReason, string] {
+export const READING: BlobNeeds = { permissions: 'r', container: 'blobContainerName', sas: 'blobSasToken' };
+
+/** `doing` is a gerund with account, container and blob. The SDK's own error is not kept: it carries the URL with the SAS. */
+export function blobError(
+  doing: string,
+  failure: BlobFailure,
+  sas: SasFacts,
+  needs: BlobNeeds = READING,
+): BlobError {
+  const [reason, text] = meaningOf(failure, sas, needs);
+  return new BlobError(reason, `${doing}: ${text}`, {
+    serviceCode: failure.status === undefined ? undefined : failure.code,
+  });
+}
+
+function meaningOf(
+  { status, code, serviceTime }: BlobFailure,
+  sas: SasFacts,
+  needs: BlobNeeds,
+): [BlobReason, string] {
   if (status === undefined) return networkMeaning(code);
-  if (status === 401 || status === 403) return refusal(code, serviceTime, sas);
+  if (code === 'CannotVerifyCopySource') {
+    return ['COPY_SOURCE_REFUSED', `the service cannot read the source of the copy (${status})`];
+  }
+  if (status === 401 || status === 403) return refusal(code, serviceTime, sas, needs);
   if (status === 404) {
     return code === 'ContainerNotFound' || code === 'ContainerBeingDeleted'
-      ? ['CONTAINER_NOT_FOUND', 'there is no such container; check blobContainerName']
+      ? ['CONTAINER_NOT_FOUND', `there is no such container; check ${needs.container}`]
       : ['BLOB_NOT_FOUND', 'there is no such blob; check blobFileName, and that the file is uploaded'];
   }
   if (status === 409) {
@@ -82,10 +115,10 @@ function meaningOf({ status, code, serviceTime }: BlobFailure, sas: SasFacts): [
       'BLOB_CONFLICT',
       code === 'BlobArchived'
         ? 'the blob is in the archive tier; rehydrate it first'
-        : `the blob cannot be read in its present state (${code ?? 'conflict'})`,
+        : `the blob cannot be used in its present state (${code ?? 'conflict'})`,
     ];
   }
-  if (status === 412) return ['BLOB_CHANGED', 'the blob was replaced while it was read'];
+  if (status === 412) return ['BLOB_CHANGED', 'the blob was replaced meanwhile'];
   if (status === 429 || status === 503) return ['STORAGE_BUSY', 'the storage account is busy; trying again'];
   if (status >= 500)
     return ['STORAGE_ERROR', `the service answered ${status}${code === undefined ? '' : ` ${code}`}`];
@@ -99,19 +132,23 @@ function refusal(
   code: string | undefined,
   serviceTime: number | undefined,
   sas: SasFacts,
+  needs: BlobNeeds,
 ): [BlobReason, string] {
   const now = serviceTime;
   if (now !== undefined && sas.expiresAt !== undefined && sas.expiresAt <= now) {
-    return ['SAS_EXPIRED', `the SAS expired at ${iso(sas.expiresAt)}; set a new blobSasToken`];
+    return ['SAS_EXPIRED', `the SAS expired at ${iso(sas.expiresAt)}; set a new ${needs.sas}`];
   }
   if (now !== undefined && sas.startsAt !== undefined && sas.startsAt > now) {
     return ['SAS_NOT_YET_VALID', `the SAS is valid only from ${iso(sas.startsAt)}; waiting for that time`];
   }
-  const lacksRead = sas.permissions !== undefined && !sas.permissions.includes('r');
-  if (code === 'AuthorizationPermissionMismatch' || lacksRead) {
+  const { permissions } = sas;
+  const lacksOne =
+    permissions !== undefined &&
+    Array.from(needs.permissions).some((letter) => !permissions.includes(letter));
+  if (code === 'AuthorizationPermissionMismatch' || lacksOne) {
     return [
       'SAS_PERMISSION',
-      `the SAS does not permit reading (sp=${sas.permissions ?? '?'}); it needs sp=r`,
+      `the SAS does not permit it (sp=${permissions ?? '?'}); it needs sp=${needs.permissions}`,
     ];
   }
   return [

@@ -1,28 +1,16 @@
 import { createHash } from 'node:crypto';
-import type { BlobClient, RestError } from '@azure/storage-blob';
-import { systemClock } from '../clock.ts';
-import type { Clock } from '../clock.ts';
-import { SuiteError } from '../errors.ts';
-import { BlobError, blobError } from './blob-errors.ts';
-import type { BlobFailure } from './blob-errors.ts';
+import type { BlobClient } from '@azure/storage-blob';
+import { BlobError } from './blob-errors.ts';
+import { BlobRequests } from './blob-requests.ts';
+import type { BlobRequestsOptions, ContainerPlace } from './blob-requests.ts';
 import { crc64 } from '../crc64.ts';
-import { sasFacts } from './sas.ts';
-import type { SasFacts } from './sas.ts';
 
-export interface BlobPlace {
-  /** Base address with the account: `https://abc.blob.core.windows.net`. */
-  readonly endpoint: string;
-  readonly container: string;
+export interface BlobPlace extends ContainerPlace {
   readonly blob: string;
 }
 
-export interface BlobSourceOptions {
+export interface BlobSourceOptions extends BlobRequestsOptions {
   readonly place: BlobPlace;
-  /** Asked at each request, so that a rotated SAS is used from the next one on. */
-  readonly sas: () => string;
-  /** How long the service may be silent, in the middle of an answer too. */
-  readonly stallTimeoutMs: number;
-  readonly clock?: Clock;
 }
 
 export interface BlobFacts {
@@ -62,16 +50,14 @@ export class BlobSource {
   readonly name: string;
   /** Bytes that came over the wire, repeats included. */
   bytesFetched = 0;
-  readonly #options: BlobSourceOptions;
-  readonly #clock: Clock;
-  #client: { readonly sas: string; readonly blob: BlobClient } | undefined;
+  readonly #requests: BlobRequests;
+  readonly #blob: string;
   #check: Check = 'crc64';
 
   constructor(options: BlobSourceOptions) {
-    this.#options = options;
-    this.#clock = options.clock ?? systemClock;
-    const { endpoint, container, blob } = options.place;
-    this.name = `${new URL(endpoint).host}/${container}/${blob}`;
+    this.#requests = new BlobRequests(options);
+    this.#blob = options.place.blob;
+    this.name = `${this.#requests.name}/${this.#blob}`;
   }
 
   /** Which checksum of the service the ranges are held against. */
@@ -90,7 +76,7 @@ export class BlobSource {
         length: found.contentLength,
         contentEncoding: found.contentEncoding,
         contentMd5: found.contentMD5 === undefined ? undefined : Buffer.from(found.contentMD5),
-        clockSkewMs: found.date === undefined ? 0 : found.date.getTime() - this.#clock.now(),
+        clockSkewMs: found.date === undefined ? 0 : found.date.getTime() - this.#requests.clock.now(),
       };
     });
   }
@@ -164,75 +150,27 @@ export class BlobSource {
     }
   }
 
-  /** One request with our own stall timer: `alive` is called whenever something arrives. */
   async #request<T>(
     doing: string,
     signal: AbortSignal,
     call: (blob: BlobClient, abortSignal: AbortSignal, alive: () => void) => Promise<T>,
   ): Promise<T> {
-    const { stallTimeoutMs } = this.#options;
-    const sas = this.#options.sas();
-    const blob = await this.#open(sas);
-    const abort = new AbortController();
-    const watch = { isStalled: false };
-    let fail: (error: Error) => void = () => undefined;
-    // An abort does not always end the SDK's stream, so the wait itself ends too.
-    const ended = new Promise<never>((_, reject) => (fail = reject));
-    const stall = (): void => {
-      watch.isStalled = true;
-      abort.abort();
-      fail(new SuiteError('STOPPED', 'stalled'));
-    };
-    const stop = (): void => {
-      abort.abort();
-      fail(new SuiteError('STOPPED', `${doing}: stopped`));
-    };
-    let cancel = this.#clock.after(stallTimeoutMs, stall);
-    const alive = (): void => {
-      cancel();
-      cancel = this.#clock.after(stallTimeoutMs, stall);
-    };
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
     try {
-      return await Promise.race([call(blob, abort.signal, alive), ended]);
+      return await this.#requests.run({
+        doing,
+        signal,
+        call: (container, abortSignal, alive) =>
+          call(container.getBlobClient(this.#blob), abortSignal, alive),
+      });
     } catch (error) {
-      if (watch.isStalled) {
-        throw new BlobError('NETWORK_STALLED', `${doing}: nothing arrived for ${stallTimeoutMs} ms`);
-      }
-      if (error instanceof SuiteError) throw error;
-      throw this.#mapped(doing, error, sasFacts(sas));
-    } finally {
-      cancel();
-      signal.removeEventListener('abort', stop);
-    }
-  }
-
-  #mapped(doing: string, error: unknown, facts: SasFacts): BlobError {
-    const { status, code, serviceTime } = readFailure(error);
-    // A stand-in for the service may know one of the two checksums only.
-    if (code === 'FeatureNotSupported' && this.#check === 'crc64') {
+      // A stand-in for the service may know one of the two checksums only.
+      if (!(error instanceof BlobError) || error.serviceCode !== 'FeatureNotSupported') throw error;
+      if (this.#check === 'md5') throw error;
       this.#check = 'md5';
-      return new BlobError('STORAGE_ERROR', `${doing}: the service has no CRC64; using MD5`, {
+      throw new BlobError('STORAGE_ERROR', `${doing}: the service has no CRC64; using MD5`, {
         hasProgress: true,
       });
     }
-    return blobError(doing, { status, code, serviceTime }, facts);
-  }
-
-  async #open(sas: string): Promise<BlobClient> {
-    if (this.#client?.sas === sas) return this.#client.blob;
-    // Loaded when first needed: it takes a quarter of a second and 40 MB.
-    const { AnonymousCredential, ContainerClient, newPipeline } = await import('@azure/storage-blob');
-    const { endpoint, container, blob } = this.#options.place;
-    const base = endpoint.replace(/\/+$/, '');
-    const pipeline = newPipeline(new AnonymousCredential(), { retryOptions: { maxTries: 1 } });
-    const client = new ContainerClient(
-      `${base}/${encodeURIComponent(container)}?${sas}`,
-      pipeline,
-    ).getBlobClient(blob);
-    this.#client = { sas, blob: client };
-    return client;
   }
 }
 
@@ -243,19 +181,4 @@ function expectedDigest(crc: Uint8Array | undefined, md5: Uint8Array | undefined
 
 function digest(check: Check, bytes: Buffer): Buffer {
   return check === 'crc64' ? crc64(bytes) : createHash('md5').update(bytes).digest();
-}
-
-function readFailure(error: unknown): BlobFailure {
-  if (!isRestError(error)) return { status: undefined, code: undefined, serviceTime: undefined };
-  const headers = error.response?.headers;
-  const date = Date.parse(headers?.get('date') ?? '');
-  return {
-    status: error.statusCode,
-    code: headers?.get('x-ms-error-code') ?? error.code,
-    serviceTime: Number.isNaN(date) ? undefined : date,
-  };
-}
-
-function isRestError(error: unknown): error is RestError {
-  return error instanceof Error && error.name === 'RestError';
 }

@@ -34,6 +34,7 @@ const REPLY_WORDS: Readonly<Record<string, Meaning>> = {
   MASTERDOWN: later('REDIS_UNAVAILABLE', 'this replica has lost its primary and refuses stale reads'),
   BUSY: later('REDIS_BUSY', 'Redis is busy with a script; try again, or stop the script with SCRIPT KILL'),
   TRYAGAIN: later('REDIS_TRY_AGAIN', 'a slot of the Redis cluster is on the move; try again'),
+  NOMASTERLINK: later('REDIS_UNAVAILABLE', 'this replica has no link to its primary yet'),
   NOAUTH: never(
     'REDIS_AUTH',
     'Redis asks for a password; set REDIS_PASSWORD (and REDIS_USERNAME for an ACL user)',

@@ -10,6 +10,8 @@ export interface ModuleContext {
   readonly name: string;
   /** This instance on this device: the module id under IoT Edge, else INSTANCE_NAME, else the kind. Own keys and client ids carry it. */
   readonly instance: string;
+  /** Folder on a volume for what the module keeps over a restart; absent when it was given none. */
+  readonly stateDir?: string | undefined;
   readonly log: Log;
   readonly metrics: Metrics;
   /** For inputs and outputs; methods and desired properties belong to the runner. */

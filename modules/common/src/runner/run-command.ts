@@ -33,13 +33,14 @@ export async function runCommand<F extends Fields>(
   const check: Check<Fields> | undefined =
     definition.check && ((given) => definition.check?.(given as SettingsOf<F>) ?? []);
   const { settings } = parseSettings(fields, sources, check);
-  const { logLevel, instanceName } = settings as SettingsOf<CommonFields>;
+  const { logLevel, instanceName, stateDir } = settings as SettingsOf<CommonFields>;
   log.level = logLevel;
   const instance = instanceName ?? definition.name;
   const edge = createStandaloneEdge({ deviceId: hostname(), moduleId: instance });
   const context = {
     name: definition.name,
     instance,
+    stateDir,
     log,
     metrics: createMetrics({ prefix: definition.name }),
     edge,

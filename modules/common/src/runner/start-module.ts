@@ -109,6 +109,7 @@ export async function startModule<F extends Fields>(
   const context: ModuleContext = {
     name: definition.name,
     instance,
+    stateDir: host.stateDir,
     log,
     metrics,
     edge,

@@ -34,7 +34,8 @@ export const commonFields = {
   }),
   stateDir: text({
     env: 'STATE_DIR',
-    description: 'Folder on a volume where the last accepted desired properties are kept, without secrets.',
+    description:
+      'Folder on a volume where the last accepted desired properties are kept, without secrets, and what else a module keeps over a restart.',
   }),
   instanceName: text({
     env: 'INSTANCE_NAME',

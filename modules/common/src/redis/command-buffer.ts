@@ -1,0 +1,137 @@
+/** A native copy costs as much as some fifty steps of a loop. */
+const SHORT_BYTES = 48;
+/** Mark, length and line ends of a bulk string at most. */
+const OVERHEAD = 24;
+const MAX_KEPT_BYTES = 2 * 1024 * 1024;
+
+/** Writes Redis commands in the protocol's own form into one buffer: a library call per key would cost more than all the rest. */
+export class CommandBuffer {
+  #bytes: Buffer;
+  #length = 0;
+  /** Commands written, each of which gets one reply. */
+  count = 0;
+
+  /** Takes over the spare memory when it is large enough, and not much too large. */
+  constructor(capacity: number, spare?: Buffer) {
+    const wanted = Math.max(capacity, 256);
+    const fits = spare !== undefined && spare.length >= wanted && spare.length <= wanted * 4;
+    this.#bytes = fits ? spare : Buffer.allocUnsafeSlow(wanted);
+  }
+
+  /** All of the memory, for another buffer once this one is done with. */
+  get backing(): Buffer {
+    return this.#bytes;
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Empties it. Very large memory is given up. */
+  clear(): void {
+    if (this.#bytes.length > MAX_KEPT_BYTES) this.#bytes = Buffer.allocUnsafeSlow(256);
+    this.#length = 0;
+    this.count = 0;
+  }
+
+  /** A whole command. */
+  command(...parts: readonly (string | Buffer)[]): void {
+    this.begin(parts.length);
+    for (const part of parts) this.buffer(typeof part === 'string' ? Buffer.from(part) : part);
+  }
+
+  /** A command of `parts` bulk strings, which follow by `text`, `slice`, `buffer` or `append`. */
+  begin(parts: number): void {
+    this.#room(0);
+    this.count += 1;
+    this.#head(0x2a, parts);
+  }
+
+  text(text: string): void {
+    this.buffer(Buffer.from(text));
+  }
+
+  number(value: number): void {
+    this.text(String(value));
+  }
+
+  buffer(bytes: Buffer): void {
+    this.slice(bytes, 0, bytes.length);
+  }
+
+  slice(source: Buffer, start: number, end: number): void {
+    const size = end - start;
+    this.#room(size);
+    this.#head(0x24, size);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    if (size > SHORT_BYTES) {
+      source.copy(bytes, at, start, end);
+      at += size;
+    } else for (let from = start; from < end; from += 1) bytes[at++] = source[from] ?? 0;
+    bytes[at++] = 0x0d;
+    bytes[at++] = 0x0a;
+    this.#length = at;
+  }
+
+  /** The head of a bulk string of `size` bytes, which follow by `append`; then `close`. */
+  open(size: number): void {
+    this.#room(0);
+    this.#head(0x24, size);
+  }
+
+  /** Bytes as they are: a part of what was begun by `open`, or whole bulk strings or commands that are written already. */
+  append(source: Buffer, start = 0, end = source.length): void {
+    this.#room(end - start);
+    this.#length += source.copy(this.#bytes, this.#length, start, end);
+  }
+
+  /** One byte of what was begun by `open`. */
+  byte(value: number): void {
+    this.#room(1);
+    this.#bytes[this.#length++] = value;
+  }
+
+  close(): void {
+    this.#room(0);
+    this.#bytes[this.#length++] = 0x0d;
+    this.#bytes[this.#length++] = 0x0a;
+  }
+
+  #head(mark: number, value: number): void {
+    const bytes = this.#bytes;
+    let at = this.#length;
+    bytes[at++] = mark;
+    // Most lengths have one or two digits; going through a string would cost more than the bytes themselves.
+    if (value >= 100) at += bytes.write(String(value), at, 'latin1');
+    else {
+      if (value >= 10) bytes[at++] = 48 + Math.trunc(value / 10);
+      bytes[at++] = 48 + (value % 10);
+    }
+    bytes[at++] = 0x0d;
+    bytes[at++] = 0x0a;
+    this.#length = at;
+  }
+
+  /** For so many bytes of content in one bulk string. */
+  #room(size: number): void {
+    const needed = this.#length + size + OVERHEAD;
+    if (needed <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
+}
+
+/** Where the content of the bulk string at `at` lies, and what comes behind it. */
+export function readBulk(bytes: Buffer, at: number): { start: number; end: number; next: number } {
+  const lineEnd = bytes.indexOf(0x0d, at);
+  const start = lineEnd + 2;
+  const end = start + Number(bytes.toString('latin1', at + 1, lineEnd));
+  return { start, end, next: end + 2 };
+}

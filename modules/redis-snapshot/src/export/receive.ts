@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import { SuiteError } from '@iotedge-redis/common';
+import { RdbCheck } from '../rdb/rdb-check.ts';
+import { RdbFailure } from '../rdb/rdb-failure.ts';
+import type { ForkCost } from './fork-watch.ts';
+import type { SpooledFacts } from './spool.ts';
+import type { Transfer } from './sync-source.ts';
+
+/**
+ * Takes a file to its end and checks it on the way: structure, checksum, length. `take` gets all pieces, in order; nothing may
+ * be made of them before this resolves. DATA_INVALID when the file is not right.
+ */
+export async function receive(
+  transfer: Transfer,
+  take: (pieces: readonly Buffer[]) => Promise<void>,
+  from: string,
+): Promise<Omit<SpooledFacts, keyof ForkCost>> {
+  const check = new RdbCheck();
+  const sha256 = createHash('sha256');
+  let bytes = 0;
+  try {
+    for (let pieces = await transfer.read(); pieces !== undefined; pieces = await transfer.read()) {
+      for (const piece of pieces) {
+        bytes += piece.length;
+        sha256.update(piece);
+        check.push(piece);
+      }
+      await take(pieces);
+    }
+    const facts = check.finish();
+    return {
+      bytes,
+      sha256: sha256.digest('hex'),
+      family: facts.family,
+      rdbVersion: facts.version,
+      isChecksummed: facts.isVerified,
+      serverVersion: facts.serverVersion ?? null,
+      keys: Object.fromEntries([...facts.databases].map(([db, { keys }]) => [String(db), keys])),
+      functions: facts.functions,
+    };
+  } catch (error) {
+    if (!(error instanceof RdbFailure)) throw error;
+    throw new SuiteError('DATA_INVALID', `receiving the snapshot from ${from}: ${error.message}`, {
+      cause: error,
+      retryable: true,
+    });
+  }
+}

@@ -1,0 +1,163 @@
+import { mkdir, open, readFile, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SuiteError, errorText } from '@iotedge-redis/common';
+import type { SnapshotPart } from '../storage/manifest.ts';
+
+/** What is known of a file once it is whole. */
+export type SpooledFacts = Omit<SnapshotPart, 'blob'>;
+
+/** Room on the volume that is left to others. */
+const RESERVE_BYTES = 64 * 1024 * 1024;
+const WRITE_BYTES = 1024 * 1024;
+
+/** One file on the volume: written by one, read behind the writer by another. */
+export class SpoolFile {
+  readonly path: string;
+  readonly #file: FileHandle;
+  #gathered: Buffer[] = [];
+  #gatheredBytes = 0;
+  #written: number;
+  #facts: SpooledFacts | undefined;
+  #failure: Error | undefined;
+  #waiting: (() => void)[] = [];
+
+  private constructor(path: string, file: FileHandle, written: number, facts: SpooledFacts | undefined) {
+    this.path = path;
+    this.#file = file;
+    this.#written = written;
+    this.#facts = facts;
+  }
+
+  /** A new file in place of whatever has its name; TOO_LARGE when the volume has no room for so many bytes. */
+  static async create(path: string, neededBytes: number | undefined): Promise<SpoolFile> {
+    const folder = join(path, '..');
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await remove(path);
+    const { bavail, bsize } = await statfs(folder);
+    const free = Math.max(0, bavail * bsize - RESERVE_BYTES);
+    if (neededBytes !== undefined && neededBytes > free) {
+      throw new SuiteError(
+        'TOO_LARGE',
+        `spooling the snapshot: it may take ${mebibytes(neededBytes)} MiB and the volume of STATE_DIR has ${mebibytes(free)} MiB to spare; make room, or set exportSpool to none`,
+      );
+    }
+    return new SpoolFile(path, await open(path, 'w+', 0o600), 0, undefined);
+  }
+
+  /** A whole file of an earlier start; undefined when there is none. */
+  static async reopen(path: string): Promise<SpoolFile | undefined> {
+    try {
+      const facts = JSON.parse(await readFile(factsPath(path), 'utf8')) as SpooledFacts;
+      const { size } = await stat(path);
+      if (size !== facts.bytes) return undefined;
+      return new SpoolFile(path, await open(path, 'r'), size, facts);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Undefined while the file is not whole. */
+  get facts(): SpooledFacts | undefined {
+    return this.#facts;
+  }
+
+  async write(pieces: readonly Buffer[]): Promise<void> {
+    for (const piece of pieces) {
+      this.#gathered.push(piece);
+      this.#gatheredBytes += piece.length;
+    }
+    if (this.#gatheredBytes >= WRITE_BYTES) await this.#flush();
+  }
+
+  /** Makes the file last: only after this is it found again by a later start. */
+  async finish(facts: SpooledFacts): Promise<void> {
+    await this.#flush();
+    await this.#file.sync();
+    const draft = `${factsPath(this.path)}.new`;
+    await writeFile(draft, JSON.stringify(facts), { mode: 0o600, flush: true });
+    await rename(draft, factsPath(this.path));
+    this.#facts = facts;
+    this.#tell();
+  }
+
+  /** Nothing more will come: whoever reads behind the writer is told why. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.#tell();
+  }
+
+  /** Up to so many bytes from there, as soon as they are all written or the file is whole; undefined at its end. */
+  async read(offset: number, bytes: number): Promise<Buffer | undefined> {
+    while (this.#written < offset + bytes && this.#facts === undefined) {
+      if (this.#failure !== undefined) throw this.#failure;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    const length = Math.min(bytes, this.#written - offset);
+    if (length <= 0) return undefined;
+    const buffer = Buffer.allocUnsafeSlow(length);
+    for (let have = 0; have < length;) {
+      const { bytesRead } = await this.#file.read(buffer, have, length - have, offset + have);
+      if (bytesRead === 0)
+        throw new SuiteError('INTERNAL', `reading the spool file ${this.path}: it became shorter`);
+      have += bytesRead;
+    }
+    return buffer;
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #flush(): Promise<void> {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    if (gathered.length === 0) return;
+    try {
+      const { bytesWritten } = await this.#file.writev(gathered);
+      const wanted = gathered.reduce((sum, { length }) => sum + length, 0);
+      // A full volume may take a part only, without an error.
+      if (bytesWritten < wanted) throw new Error('the volume is full');
+      this.#written += bytesWritten;
+    } catch (cause) {
+      throw new SuiteError(
+        'TOO_LARGE',
+        `spooling the snapshot to STATE_DIR: ${errorText(cause)}; make room, or set exportSpool to none`,
+        { cause },
+      );
+    }
+    this.#tell();
+  }
+
+  #tell(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+function factsPath(path: string): string {
+  return `${path}.json`;
+}
+
+async function remove(path: string): Promise<void> {
+  await rm(factsPath(path), { force: true });
+  await rm(path, { force: true });
+}
+
+/** The instance's own folder on the volume. */
+export function spoolFolder(stateDir: string, instance: string): string {
+  return join(stateDir, `spool-${instance.replace(/[^\w.-]/g, '_')}`);
+}
+
+/** Removes the files of all runs but one. */
+export async function sweepSpool(folder: string, keepRunId: string | undefined): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names)
+    if (keepRunId === undefined || !name.startsWith(keepRunId)) await rm(join(folder, name), { force: true });
+}
+
+function mebibytes(bytes: number): number {
+  return Math.ceil(bytes / 1024 / 1024);
+}

@@ -1,0 +1,404 @@
+import { SuiteError } from '@iotedge-redis/common';
+import type { Clock, JsonObject, Log, RedisConnection } from '@iotedge-redis/common';
+import { Patience } from '@iotedge-redis/common/blob';
+import type { ImportPolicy } from '../settings.ts';
+import { mustBeEmpty } from './empty-target.ts';
+import { sweep } from './exact-sweep.ts';
+import { flush, mustHaveNoFunctions, restoreFunctions } from './functions.ts';
+import { CheckpointStore } from './import-checkpoint.ts';
+import type { Counts, ImportCheckpoint } from './import-checkpoint.ts';
+import { inspect, totalsOf } from './import-plan.ts';
+import type { ImportPart, ImportPlan, Totals } from './import-plan.ts';
+import { scanKeys, unlinkKeys } from './key-scan.ts';
+import type { KeyScanOptions } from './key-scan.ts';
+import { isModuleKey } from './own-keys.ts';
+import type { RdbInput } from './rdb-input.ts';
+import { refuseBeforehand, refuseForMemory } from './refusals.ts';
+import { restorePhase } from './restore-phase.ts';
+import type { PhaseOutcome } from './restore-phase.ts';
+import { CheckpointLost } from './restore-lane.ts';
+import { findSpares, flushDatabase, swap } from './staging.ts';
+import type { Spares } from './staging.ts';
+import { keyspaceOf, learnTarget } from './target.ts';
+import type { Target } from './target.ts';
+import { undo } from './undo.ts';
+
+export interface ImportOptions {
+  readonly runId: string;
+  /** The files of the snapshot: one for each server that was exported. */
+  readonly inputs: readonly RdbInput[];
+  readonly policy: ImportPolicy;
+  /**
+   * `always` restores into spare databases and swaps them in one step, or refuses; `never` restores in place; `auto` stages where the
+   * policy is `exact` and the server has the room.
+   */
+  readonly staging: 'auto' | 'always' | 'never';
+  /** One that nobody else uses: commands rely on following each other. */
+  readonly connection: RedisConnection;
+  /** Database of that connection. */
+  readonly homeDb: number;
+  readonly isCluster: boolean;
+  readonly timeoutMs: number;
+  /** Begins the keys of this instance of the module. */
+  readonly prefix: string;
+  readonly patience: Patience;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What an earlier start of the same run found in the files. */
+  readonly plans: readonly ImportPlan[];
+  keepPlans(plans: readonly ImportPlan[]): Promise<void>;
+  /** Throws when a file is not what the manifest says of it. */
+  checkPlan?(plan: ImportPlan, part: number): void;
+  progress(fields: JsonObject): void;
+}
+
+/** An abort with this reason takes the import back where the policy asks for that; any other lets it go on later. */
+const CANCELLED = 'cancelled';
+const NOTHING: Counts = { restored: 0, skipped: 0, expired: 0 };
+/** How long a cancelled import waits for a Redis or a storage that is away while it takes back what it restored. */
+const TAKE_BACK_MS = 60_000;
+
+/** Brings the files into Redis, as the policy says or not at all. May be called again after it was broken off. */
+export async function runImport(options: ImportOptions): Promise<JsonObject> {
+  const { clock, log } = options;
+  const started = clock.now();
+  const parts = await inspectAll(options);
+  for (const { plan } of parts)
+    if (!plan.isVerified) log.warn('the RDB has no checksum; only its structure was checked');
+  const target = await options.patience.until(() =>
+    learnTarget(options.connection, options.prefix, options.isCluster),
+  );
+  const result = await new ImportRun(options, parts, target).run();
+  return { ...result, durationMs: clock.now() - started };
+}
+
+async function inspectAll(options: ImportOptions): Promise<readonly ImportPart[]> {
+  const { inputs, plans, signal } = options;
+  const parts: ImportPart[] = [];
+  for (const [index, input] of inputs.entries()) {
+    const known = plans[index]?.inputVersion === input.version ? plans[index] : undefined;
+    const report = (bytes: number): void => options.progress({ phase: 'check', file: index + 1, bytes });
+    const plan = known ?? (await inspect(input, signal, report));
+    options.checkPlan?.(plan, index);
+    parts.push({ input, plan });
+  }
+  await options.keepPlans(parts.map(({ plan }) => plan));
+  return parts;
+}
+
+class ImportRun {
+  readonly #options: ImportOptions;
+  readonly #parts: readonly ImportPart[];
+  readonly #totals: Totals;
+  readonly #target: Target;
+  readonly #store: CheckpointStore;
+  readonly #scan: KeyScanOptions;
+  readonly #inputVersion: string;
+  #counts: Counts = NOTHING;
+  #deleted = 0;
+  #keptFunctions = 0;
+
+  constructor(options: ImportOptions, parts: readonly ImportPart[], target: Target) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#totals = totalsOf(parts);
+    this.#target = target;
+    this.#inputVersion = parts.map(({ input }) => input.version).join(' ');
+    this.#store = new CheckpointStore(options.connection, options.prefix);
+    const { connection, patience, homeDb, signal } = options;
+    this.#scan = { connection, patience, homeDb, signal };
+  }
+
+  async run(): Promise<JsonObject> {
+    const { runId, patience } = this.#options;
+    const held = await patience.until(() => this.#store.load(runId, this.#inputVersion));
+    let checkpoint = held ?? (await this.#begin());
+    this.#counts = checkpoint.counts;
+    if (checkpoint.phase === 'undo') {
+      await this.#undo(checkpoint, []);
+      throw new SuiteError(
+        'STOPPED',
+        'importing: an earlier start had failed, and what it restored is gone again',
+      );
+    }
+    const { spares } = checkpoint;
+    const isStaged = spares.length > 0;
+    if (!isStaged && checkpoint.phase === 'data') await this.#functionsFirst(checkpoint);
+    while (checkpoint.phase === 'data' || checkpoint.phase === 'suite')
+      checkpoint = await this.#restore(checkpoint, checkpoint.phase);
+    if (checkpoint.phase === 'sweep') await this.#sweep();
+    if (checkpoint.phase === 'swapped') await this.#tidyUp(spares);
+    await patience.until(() => this.#store.forget());
+    return this.#result(isStaged);
+  }
+
+  /** Looks whether the file may be imported at all, and writes the first checkpoint. */
+  async #begin(): Promise<ImportCheckpoint> {
+    const { policy, staging, connection, homeDb, runId, patience } = this.#options;
+    const target = this.#target;
+    for (const { plan } of this.#parts) refuseBeforehand(plan, target);
+    if (policy === 'failIfNotEmpty') {
+      await mustBeEmpty(this.#scan, target.keyspace);
+      await mustHaveNoFunctions(connection, this.#totals);
+    }
+    const spares = await this.#chooseSpares();
+    const isBeside = policy !== 'replace' && (policy !== 'exact' || spares.length > 0);
+    refuseForMemory(this.#totals, target, isBeside);
+    if (staging === 'always' && spares.length === 0 && this.#totals.databases.size > 0) {
+      throw new SuiteError(
+        'CONFLICT',
+        'importing by way of spare databases: Redis has not as many empty ones as the snapshot has databases, or does not permit SWAPDB',
+      );
+    }
+    const checkpoint: ImportCheckpoint = {
+      format: 1,
+      runId,
+      inputVersion: this.#inputVersion,
+      phase: 'data',
+      part: 0,
+      offset: 0,
+      db: homeDb,
+      until: 0,
+      counts: this.#counts,
+      step: 0,
+      spares,
+    };
+    await patience.until(() => this.#store.save(checkpoint));
+    return checkpoint;
+  }
+
+  async #chooseSpares(): Promise<Spares> {
+    const { policy, staging, connection, homeDb } = this.#options;
+    const isPossible = policy === 'exact' || policy === 'failIfNotEmpty';
+    if (staging === 'never' || !isPossible || (staging === 'auto' && policy !== 'exact')) return [];
+    const spares = await findSpares(connection, this.#totals.databases.keys(), this.#target, homeDb);
+    if (spares === undefined || staging === 'always') return spares ?? [];
+    try {
+      refuseForMemory(this.#totals, this.#target, true);
+      return spares;
+    } catch (error) {
+      // Both together do not fit; what is there makes room as it is replaced.
+      if (error instanceof SuiteError && error.code === 'REDIS_OOM') return [];
+      throw error;
+    }
+  }
+
+  async #functionsFirst(checkpoint: ImportCheckpoint): Promise<void> {
+    try {
+      await this.#functions();
+    } catch (error) {
+      const failure = error instanceof Error ? error : new SuiteError('INTERNAL', String(error));
+      await this.#failed(checkpoint, 'data', {
+        counts: this.#counts,
+        until: checkpoint.until,
+        conflicts: [],
+        failure,
+      });
+    }
+  }
+
+  async #functions(): Promise<void> {
+    const { connection, patience, policy } = this.#options;
+    this.#keptFunctions = await restoreFunctions({
+      connection,
+      patience,
+      parts: this.#parts,
+      targetVersion: this.#target.version,
+      policy,
+    });
+  }
+
+  /** Restores the keys of a phase and moves on to the next one; takes everything back where the policy asks for that. */
+  async #restore(from: ImportCheckpoint, phase: 'data' | 'suite'): Promise<ImportCheckpoint> {
+    const { spares } = from;
+    const part = this.#parts[from.part];
+    if (part === undefined) throw new SuiteError('INTERNAL', 'restoring keys: there is no such file');
+    const outcome = await restorePhase({
+      ...this.#options,
+      ...part,
+      target: this.#target,
+      phase,
+      from,
+      checkpointKey: this.#store.key,
+    });
+    this.#counts = outcome.counts;
+    const { failure } = outcome;
+    if (failure instanceof CheckpointLost) return this.#startOver(from);
+    if (failure !== undefined) await this.#failed(from, phase, { ...outcome, failure });
+    const checkpoint: ImportCheckpoint = {
+      ...from,
+      ...this.#after(from, phase),
+      until: from.until === Number.MAX_SAFE_INTEGER ? from.until : 0,
+      counts: this.#counts,
+    };
+    if (spares.length > 0 && checkpoint.phase !== 'data') return this.#swap(from);
+    await this.#options.patience.until(() => this.#store.save(checkpoint));
+    return checkpoint;
+  }
+
+  /** Redis lost what was restored, or a part of it. What it still holds of that is ours, whatever the policy says of other keys. */
+  async #startOver(from: ImportCheckpoint): Promise<ImportCheckpoint> {
+    const { log, patience, homeDb } = this.#options;
+    log.warn('Redis lost data that this import had restored; it begins again');
+    for (const [, spare] of from.spares) await flushDatabase(this.#scan, spare);
+    this.#counts = NOTHING;
+    const checkpoint: ImportCheckpoint = {
+      ...from,
+      phase: 'data',
+      part: 0,
+      offset: 0,
+      db: homeDb,
+      until: Number.MAX_SAFE_INTEGER,
+      counts: NOTHING,
+      step: 0,
+    };
+    await patience.until(() => this.#store.save(checkpoint));
+    if (from.spares.length === 0) await this.#functionsFirst(checkpoint);
+    return checkpoint;
+  }
+
+  /** The next file of the phase, or the first one of the next phase. */
+  #after(
+    { part }: ImportCheckpoint,
+    phase: 'data' | 'suite',
+  ): Pick<ImportCheckpoint, 'phase' | 'part' | 'offset' | 'db'> {
+    const isLast = part === this.#parts.length - 1;
+    const next = isLast ? 0 : part + 1;
+    const { homeDb: db } = this.#options;
+    if (phase === 'data' && !isLast) return { phase, part: next, offset: 0, db };
+    if (phase === 'suite' && isLast) return { phase: 'sweep', part: 0, offset: 0, db };
+    const suite = this.#parts[next]?.plan.suite;
+    return { phase: 'suite', part: next, offset: suite?.from ?? 0, db: suite?.db ?? db };
+  }
+
+  /** Ends by throwing, after what has to be taken back is taken back. */
+  async #failed(
+    from: ImportCheckpoint,
+    phase: 'data' | 'suite',
+    outcome: PhaseOutcome & { readonly failure: Error },
+  ): Promise<never> {
+    const { policy, signal } = this.#options;
+    const isLater = signal.aborted && signal.reason !== CANCELLED;
+    const { failure } = outcome;
+    if (isLater) throw failure;
+    if (from.spares.length > 0) {
+      for (const [, spare] of from.spares) await flushDatabase(this.#lastly(), spare);
+      await this.#store.forget();
+    } else if (policy === 'failIfNotEmpty') {
+      const checkpoint: ImportCheckpoint = {
+        ...from,
+        phase: 'undo',
+        undone: phase,
+        until: outcome.until,
+        counts: this.#counts,
+      };
+      await this.#store.save(checkpoint);
+      await this.#undo(checkpoint, outcome.conflicts);
+    }
+    throw failure;
+  }
+
+  async #undo(checkpoint: ImportCheckpoint, spared: readonly Buffer[]): Promise<void> {
+    const { clock, log } = this.#options;
+    const { part, until, undone: phase = 'data' } = checkpoint;
+    const lastly = this.#lastly();
+    const inputs = this.#parts.map(({ input }) => input.by(lastly.patience));
+    const options = { ...this.#scan, ...lastly, spared, now: clock.now(), inputs };
+    const keys = await undo({ ...options, phase, part, until });
+    if (this.#totals.functions > 0) await flush(options);
+    await this.#store.forget();
+    log.warn('the import was taken back', { keys });
+  }
+
+  async #swap(from: ImportCheckpoint): Promise<ImportCheckpoint> {
+    const { policy, homeDb, patience, connection, isCluster } = this.#options;
+    const now = await patience.until(() => keyspaceOf(connection, isCluster));
+    const { spares } = from;
+    if (policy === 'failIfNotEmpty') {
+      const outside = new Map([...now].filter(([db]) => !spares.some(([, spare]) => spare === db)));
+      await mustBeEmpty(this.#scan, outside).catch(async (error: unknown) => {
+        for (const [, spare] of spares) await flushDatabase(this.#scan, spare);
+        await this.#store.forget();
+        throw error;
+      });
+    }
+    const held = new Set(spares.flat());
+    const others = policy === 'exact' ? [...now.keys()].filter((db) => !held.has(db)) : [];
+    const checkpoint: ImportCheckpoint = { ...from, phase: 'swapped', until: 0, counts: this.#counts };
+    await swap({
+      ...this.#scan,
+      spares,
+      others: others.filter((db) => db !== homeDb),
+      checkpointKey: this.#store.key,
+      checkpoint: JSON.stringify(checkpoint),
+    });
+    if (others.includes(homeDb)) {
+      for await (const keys of scanKeys(this.#scan, homeDb)) {
+        await unlinkKeys(
+          this.#scan,
+          homeDb,
+          keys.filter((key) => !isModuleKey(key)),
+        );
+      }
+    }
+    return checkpoint;
+  }
+
+  async #tidyUp(spares: Spares): Promise<void> {
+    for (const [, spare] of spares) await flushDatabase(this.#scan, spare);
+    await this.#functions();
+  }
+
+  async #sweep(): Promise<void> {
+    const { policy, connection, isCluster, inputs, clock, patience } = this.#options;
+    if (policy !== 'exact') return;
+    const now = await patience.until(() => keyspaceOf(connection, isCluster));
+    this.#deleted = await sweep({
+      ...this.#scan,
+      inputs,
+      keys: this.#totals.keys,
+      databases: [...now.keys()],
+      now: clock.now(),
+    });
+  }
+
+  /** For what has to be done although the run was cancelled: as patient as before, but not ended by the same signal. */
+  #lastly(): Pick<KeyScanOptions, 'connection' | 'patience' | 'homeDb'> {
+    const { connection, homeDb, patience, signal } = this.#options;
+    return { connection, homeDb, patience: signal.aborted ? this.#hurry() : patience };
+  }
+
+  #hurry(): Patience {
+    const { clock } = this.#options;
+    const { signal } = new AbortController();
+    return new Patience({
+      signal,
+      clock,
+      maxPauseMs: 1000,
+      giveUpAfterMs: TAKE_BACK_MS,
+      onWaiting: () => undefined,
+    });
+  }
+
+  #result(isStaged: boolean): JsonObject {
+    const { bytes, keys, isVerified, functions, databases } = this.#totals;
+    const [first] = this.#parts;
+    const moduleData = [...new Set(this.#parts.flatMap(({ plan }) => plan.moduleAux))];
+    return {
+      policy: this.#options.policy,
+      isStaged,
+      isVerified,
+      rdbVersion: first?.plan.version ?? 0,
+      server: `${first?.plan.family ?? ''} ${first?.plan.serverVersion ?? ''}`.trim(),
+      bytes,
+      keys,
+      databases: Object.fromEntries([...databases].map(([db, count]) => [String(db), count])),
+      ...this.#counts,
+      deleted: this.#deleted,
+      functions,
+      ...(this.#keptFunctions > 0 ? { functionsKept: this.#keptFunctions } : {}),
+      ...(moduleData.length > 0 ? { moduleDataLeftOut: moduleData } : {}),
+    };
+  }
+}

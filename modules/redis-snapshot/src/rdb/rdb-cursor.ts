@@ -1,0 +1,181 @@
+import { RdbFailure } from './rdb-failure.ts';
+import { unpackLzf } from './lzf.ts';
+
+/** Answer of a read that needs more bytes than there are yet; nothing was taken then. */
+export const MORE = -1;
+/** Answers of `header` below this one stand for the special forms of a string, by `FORM - answer`. */
+const FORM = -2;
+const FORM_LZF = 3;
+const LARGEST = Number.MAX_SAFE_INTEGER;
+
+/** A place in a stream of bytes that come in pieces. What is read has to lie in one piece; what is passed over does not. */
+export class RdbCursor {
+  bytes: Buffer = Buffer.alloc(0);
+  pos = 0;
+  /** Offset in the file of the first byte of `bytes`. */
+  base: number;
+  /** Bytes still to be passed over, that have not come yet. */
+  owed = 0;
+
+  constructor(offset: number) {
+    this.base = offset;
+  }
+
+  get offset(): number {
+    return this.base + this.pos;
+  }
+
+  get left(): number {
+    return this.bytes.length - this.pos;
+  }
+
+  /** Adds a piece behind what has not been read yet. */
+  feed(piece: Buffer): void {
+    const rest = this.left;
+    this.base += this.pos;
+    this.bytes = rest === 0 ? piece : Buffer.concat([this.bytes.subarray(this.pos), piece]);
+    this.pos = 0;
+    const owed = this.owed;
+    this.owed = 0;
+    this.pass(owed);
+  }
+
+  pass(count: number): void {
+    const { left } = this;
+    if (count <= left) this.pos += count;
+    else {
+      this.pos = this.bytes.length;
+      this.owed = count - left;
+    }
+  }
+
+  byte(): number {
+    return this.pos < this.bytes.length ? this.at(this.pos++) : MORE;
+  }
+
+  /** A length, MORE, or (below MORE) a special form of a string. */
+  header(): number {
+    const { bytes, pos } = this;
+    const left = bytes.length - pos;
+    if (left === 0) return MORE;
+    const first = this.at(pos);
+    switch (first >> 6) {
+      case 0:
+        this.pos = pos + 1;
+        return first;
+      case 1:
+        if (left < 2) return MORE;
+        this.pos = pos + 2;
+        return ((first & 0x3f) << 8) | this.at(pos + 1);
+      case 2:
+        if (first === 0x80) {
+          if (left < 5) return MORE;
+          this.pos = pos + 5;
+          return bytes.readUInt32BE(pos + 1);
+        }
+        if (first === 0x81) {
+          if (left < 9) return MORE;
+          this.pos = pos + 9;
+          return bytes.readUInt32BE(pos + 1) * 0x1_0000_0000 + bytes.readUInt32BE(pos + 5);
+        }
+        throw new RdbFailure(this.offset, `a length begins with the byte ${first}, which means nothing`);
+      default:
+        this.pos = pos + 1;
+        return FORM - (first & 0x3f);
+    }
+  }
+
+  /** A length that is no special form. */
+  length(): number {
+    const { offset } = this;
+    const value = this.header();
+    if (value < MORE)
+      throw new RdbFailure(offset, 'a length is expected, and a string in a special form found');
+    return value;
+  }
+
+  /** A length by which something is counted. */
+  count(): number {
+    const { offset } = this;
+    const value = this.length();
+    if (value > LARGEST) throw new RdbFailure(offset, 'a count or size is larger than any file');
+    return value;
+  }
+
+  /** Passes over a string. False when its header is not all there yet; nothing was taken then. */
+  passString(): boolean {
+    const start = this.pos;
+    const value = this.header();
+    if (value === MORE) return false;
+    if (value > LARGEST) throw new RdbFailure(this.base + start, 'a string is longer than any file');
+    if (value >= 0) {
+      this.pass(value);
+      return true;
+    }
+    const form = FORM - value;
+    if (form < FORM_LZF) {
+      this.pass(1 << form);
+      return true;
+    }
+    const packed = this.#lzfSizes(form, start);
+    if (packed === undefined) return false;
+    this.pass(packed.packed);
+    return true;
+  }
+
+  /** Reads a string of up to `most` bytes. Undefined when it is not all there yet; nothing was taken then. */
+  string(most: number): Buffer | undefined {
+    const start = this.pos;
+    const value = this.header();
+    if (value === MORE) return undefined;
+    if (value >= 0) {
+      this.#limit(value, most, start);
+      return this.#take(value, start);
+    }
+    const form = FORM - value;
+    if (form < FORM_LZF) {
+      const size = 1 << form;
+      if (this.#take(size, start) === undefined) return undefined;
+      return Buffer.from(String(this.bytes.readIntLE(this.pos - size, size)));
+    }
+    const sizes = this.#lzfSizes(form, start);
+    if (sizes === undefined) return undefined;
+    this.#limit(sizes.packed, most, start);
+    this.#limit(sizes.unpacked, most, start);
+    const packed = this.#take(sizes.packed, start);
+    if (packed === undefined) return undefined;
+    const unpacked = unpackLzf(packed, sizes.unpacked);
+    if (unpacked === undefined) throw new RdbFailure(this.base + start, 'a packed string does not unpack');
+    return unpacked;
+  }
+
+  #lzfSizes(form: number, start: number): { packed: number; unpacked: number } | undefined {
+    if (form !== FORM_LZF)
+      throw new RdbFailure(this.base + start, `a string has the form ${form}, which means nothing`);
+    const packed = this.count();
+    const unpacked = packed === MORE ? MORE : this.count();
+    if (unpacked !== MORE) return { packed, unpacked };
+    this.pos = start;
+    return undefined;
+  }
+
+  #limit(size: number, most: number, start: number): void {
+    if (size > most)
+      throw new RdbFailure(this.base + start, `a name of ${size} bytes is longer than the ${most} supported`);
+  }
+
+  #take(size: number, start: number): Buffer | undefined {
+    if (size <= this.left) {
+      const bytes = this.bytes.subarray(this.pos, this.pos + size);
+      this.pos += size;
+      return bytes;
+    }
+    this.pos = start;
+    return undefined;
+  }
+
+  /** Indices are within. */
+  at(index: number): number {
+    return this.bytes[index] ?? 0;
+  }
+}

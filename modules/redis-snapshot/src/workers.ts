@@ -1,0 +1,71 @@
+import type { Clock, JsonValue, MethodReply, RedisConnection, RedisTarget } from '@iotedge-redis/common';
+import { SuiteError } from '@iotedge-redis/common';
+import { BlobContainer } from '@iotedge-redis/common/blob';
+import { createCopyWorker } from './copy/copy-worker.ts';
+import { createExportWorker } from './export/export-worker.ts';
+import { createImportWorker } from './import/import-worker.ts';
+import type { Kind } from './run.ts';
+import { copyContainer, ownContainer } from './settings.ts';
+import type { SnapshotSettings } from './settings.ts';
+import { listSnapshots } from './storage/snapshot-list.ts';
+import type { Worker } from './work.ts';
+
+export interface WorkersOptions {
+  /** Asked at each request, so that a rotated SAS is used from the next one on. */
+  readonly settings: () => SnapshotSettings;
+  readonly connection: RedisConnection;
+  readonly target: RedisTarget;
+  readonly instance: string;
+  readonly stateDir: string | undefined;
+  readonly clock: Clock;
+}
+
+export interface Workers {
+  /** Where snapshots are exported to and imported from. */
+  readonly container: BlobContainer;
+  readonly workers: Readonly<Record<Kind, Worker>>;
+  /** Answers `ListSnapshots`. */
+  list(payload: JsonValue, signal: AbortSignal): Promise<MethodReply>;
+}
+
+/** Composes what does the runs. */
+export function createWorkers(options: WorkersOptions): Workers {
+  const { settings, clock } = options;
+  const first = settings();
+  const place = ownContainer(first);
+  if (place === undefined) throw new SuiteError('CONFIG_INVALID', 'composing: there is no container');
+  const sas = (): string => settings().blobSasToken ?? '';
+  const container = new BlobContainer({
+    place,
+    sas,
+    stallTimeoutMs: first.stallTimeoutMs,
+    clock,
+  });
+  const copyPlace = copyContainer(first);
+  const target =
+    copyPlace === undefined
+      ? undefined
+      : new BlobContainer({
+          place: copyPlace,
+          sas: () => settings().copyBlobSasToken ?? '',
+          stallTimeoutMs: first.stallTimeoutMs,
+          clock,
+          settings: { container: 'copyBlobContainerName', sas: 'copyBlobSasToken' },
+        });
+  const prefix = (): string => settings().snapshotPrefix;
+  return {
+    container,
+    workers: {
+      export: createExportWorker({ ...options, container }),
+      copy: createCopyWorker({ source: container, target, prefix, clock }),
+      import: createImportWorker({
+        ...options,
+        container,
+        sas,
+        prefix,
+        stallTimeoutMs: first.stallTimeoutMs,
+      }),
+    },
+    list: (payload, signal) => listSnapshots(container, prefix(), payload, signal),
+  };
+}

@@ -1,0 +1,56 @@
+import type { RedisClient } from '@iotedge-redis/common';
+import { SuiteError } from '@iotedge-redis/common';
+import type { Operations } from './operations.ts';
+import { bytesOf, listOf, textFrom } from './redis-replies.ts';
+import type { StreamSource } from './stream-source.ts';
+
+/** Keys looked at in one call: Redis serves nobody else meanwhile. */
+const SCAN_COUNT = 1000;
+
+/** A node that can be scanned by itself. */
+type Node = Pick<RedisClient, 'callBuffer'>;
+
+/** Finds the streams of one database that are wanted, by name as bytes, and tells how many calls it took. */
+export async function findStreams(
+  source: StreamSource,
+  options: {
+    readonly isWanted: (key: Buffer) => boolean;
+    /** Lets Redis leave names out by itself. */
+    readonly pattern: string | undefined;
+    readonly operations: Operations;
+    readonly signal: AbortSignal;
+  },
+): Promise<{ readonly keys: readonly Buffer[]; readonly calls: number }> {
+  const { isWanted, pattern, operations, signal } = options;
+  const found = new Map<string, Buffer>();
+  let calls = 0;
+  const nodes = await source.commands.run('looking for streams', (client) =>
+    Promise.resolve(scannable(client)),
+  );
+  for (const node of nodes) {
+    let cursor = '0';
+    do {
+      if (signal.aborted) throw new SuiteError('STOPPED', 'looking for streams: stopped');
+      const match = pattern === undefined ? [] : ['MATCH', pattern];
+      const from = cursor;
+      calls += 1;
+      const reply = listOf(
+        await operations.upkeep(signal, () =>
+          source.commands.run('looking for streams', () =>
+            node.callBuffer('SCAN', [from, ...match, 'COUNT', SCAN_COUNT, 'TYPE', 'stream']),
+          ),
+        ),
+      );
+      cursor = textFrom(reply[0]);
+      for (const item of listOf(reply[1])) {
+        const key = bytesOf(item);
+        if (isWanted(key)) found.set(key.toString('latin1'), key);
+      }
+    } while (cursor !== '0');
+  }
+  return { keys: [...found.values()], calls };
+}
+
+function scannable(client: RedisClient): readonly Node[] {
+  return 'nodes' in client ? client.nodes('master') : [client];
+}

@@ -1,0 +1,95 @@
+import type { RedisConnection, RedisTarget } from '@iotedge-redis/common';
+import { hasVersion, sleep } from '@iotedge-redis/common';
+import type { StreamEntries } from './redis-replies.ts';
+import { readStreams } from './redis-replies.ts';
+
+const CLUSTER_POLL_MS = 100;
+
+type Key = string | Buffer;
+type Argument = Key | number;
+
+/** Reads for the consumer, on a connection of its own: one that blocks answers nobody else. */
+export class GroupReads {
+  readonly #connection: RedisConnection;
+  readonly #isCluster: boolean;
+  readonly #group: string;
+  readonly #consumer: string;
+  readonly #claimIdleMs: number;
+
+  constructor(options: {
+    readonly mode: RedisTarget['mode'];
+    readonly commands: RedisConnection;
+    readonly blockMs: number;
+    readonly group: string;
+    readonly consumer: string;
+    /** Entries that others hold for so long come with the new ones, where the server can do that. */
+    readonly claimIdleMs: number;
+  }) {
+    this.#connection = options.commands.duplicateForBlocking(options.blockMs);
+    this.#isCluster = options.mode === 'cluster';
+    this.#group = options.group;
+    this.#consumer = options.consumer;
+    this.#claimIdleMs = options.claimIdleMs;
+  }
+
+  open(signal: AbortSignal): Promise<void> {
+    return this.#connection.connect(signal);
+  }
+
+  /** A read that blocks is not waited for: what it would have brought stays pending and is read at the next start. */
+  close(): Promise<void> {
+    return this.#connection.close(AbortSignal.abort());
+  }
+
+  /** Reading new entries brings abandoned ones along. Asked of the server at each connect, since a failover may change it. */
+  get claims(): boolean {
+    const { facts } = this.#connection;
+    return facts?.product === 'redis' && hasVersion(facts, 8, 4);
+  }
+
+  /** Entries nobody has seen, abandoned ones before them where the server has CLAIM; `blockMs` waits for the first one. */
+  async readNew(keys: readonly Key[], count: number, blockMs?: number): Promise<readonly StreamEntries[]> {
+    const head = [...this.#head(count), ...(this.claims ? ['CLAIM', this.#claimIdleMs] : [])];
+    if (this.#isCluster) {
+      const found = await this.#each(keys, (key) => [...head, 'STREAMS', key, '>']);
+      if (found.length === 0 && blockMs !== undefined) await sleep(Math.min(blockMs, CLUSTER_POLL_MS));
+      return found;
+    }
+    const block = blockMs === undefined ? [] : ['BLOCK', blockMs];
+    return this.#read([...head, ...block, 'STREAMS', ...keys, ...keys.map(() => '>')]);
+  }
+
+  /** What this consumer holds after each cursor. */
+  readOwn(
+    streams: readonly { readonly argument: Key; readonly cursor: string }[],
+    count: number,
+  ): Promise<readonly StreamEntries[]> {
+    const head = this.#head(count);
+    if (this.#isCluster)
+      return this.#each(streams, ({ argument, cursor }) => [...head, 'STREAMS', argument, cursor]);
+    return this.#read([
+      ...head,
+      'STREAMS',
+      ...streams.map(({ argument }) => argument),
+      ...streams.map(({ cursor }) => cursor),
+    ]);
+  }
+
+  /**
+   * In a cluster one command reaches one slot only, so each stream is read by itself and nothing blocks: an idle round is
+   * followed by a short wait instead.
+   */
+  async #each<T>(items: readonly T[], args: (item: T) => Argument[]): Promise<readonly StreamEntries[]> {
+    return (await Promise.all(items.map((item) => this.#read(args(item))))).flat();
+  }
+
+  #head(count: number): Argument[] {
+    return ['GROUP', this.#group, this.#consumer, 'COUNT', count];
+  }
+
+  async #read(args: Argument[]): Promise<readonly StreamEntries[]> {
+    return readStreams(
+      await this.#connection.run('reading streams', (client) => client.callBuffer('XREADGROUP', args)),
+    );
+  }
+}

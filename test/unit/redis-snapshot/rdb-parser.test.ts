@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { Crc64 } from '@iotedge-redis/common';
+import { unpackLzf } from '../../../modules/redis-snapshot/src/rdb/lzf.ts';
+import { RdbCheck } from '../../../modules/redis-snapshot/src/rdb/rdb-check.ts';
+import { RdbFailure } from '../../../modules/redis-snapshot/src/rdb/rdb-failure.ts';
+import { RdbParser } from '../../../modules/redis-snapshot/src/rdb/rdb-parser.ts';
+
+const text = (value: string): Buffer => Buffer.concat([Buffer.of(value.length), Buffer.from(value)]);
+const bytes = (...values: number[]): Buffer => Buffer.from(values);
+const id = Buffer.alloc(16, 1);
+const time = Buffer.alloc(8, 2);
+
+/** Bodies of the types by number, built by hand from the description of the format. */
+const pending = (...more: Buffer[]): Buffer => Buffer.concat([bytes(1), id, ...more]);
+const streamHead = Buffer.concat([bytes(1), text('0123456789abcdef'), text('listpack'), bytes(3, 9, 1)]);
+const BODIES: readonly (readonly [type: number, body: Buffer])[] = [
+  [0, text('value')],
+  [0, bytes(0xc0, 5)],
+  [0, bytes(0xc1, 5, 1)],
+  [0, bytes(0xc2, 5, 1, 0, 0)],
+  [0, bytes(0xc3, 4, 3, 2, 97, 98, 99)],
+  [0, Buffer.concat([bytes(0x40, 100), Buffer.alloc(100)])],
+  [0, Buffer.concat([bytes(0x80, 0, 0, 0, 70), Buffer.alloc(70)])],
+  [0, Buffer.concat([bytes(0x81, 0, 0, 0, 0, 0, 0, 0, 70), Buffer.alloc(70)])],
+  [1, Buffer.concat([bytes(2), text('a'), text('b')])],
+  [3, Buffer.concat([bytes(3), text('a'), text('1.5'), text('b'), bytes(253), text('c'), bytes(255)])],
+  [4, Buffer.concat([bytes(1), text('a'), text('b')])],
+  [5, Buffer.concat([bytes(1), text('a'), time])],
+  [
+    7,
+    Buffer.concat([
+      bytes(0x81, ...time),
+      bytes(1, 5, 2, 6, 3, 1, 2, 3, 4, 4, ...time, 5),
+      text('x'),
+      bytes(0),
+    ]),
+  ],
+  [14, Buffer.concat([bytes(2), text('ziplist'), text('ziplist')])],
+  [
+    15,
+    Buffer.concat([
+      streamHead,
+      bytes(1),
+      text('g'),
+      bytes(1, 2),
+      pending(time, bytes(1)),
+      bytes(1),
+      text('c'),
+      time,
+      pending(),
+    ]),
+  ],
+  [18, Buffer.concat([bytes(2, 1), text('plain'), bytes(2), text('listpack')])],
+  [
+    19,
+    Buffer.concat([
+      streamHead,
+      bytes(1, 1, 1, 1, 9),
+      bytes(1),
+      text('g'),
+      bytes(1, 2, 3),
+      pending(time, bytes(1)),
+      bytes(1),
+      text('c'),
+      time,
+      pending(),
+    ]),
+  ],
+  [
+    21,
+    Buffer.concat([
+      streamHead,
+      bytes(1, 1, 1, 1, 9),
+      bytes(1),
+      text('g'),
+      bytes(1, 2, 3),
+      pending(time, bytes(1)),
+      bytes(1),
+      text('c'),
+      time,
+      time,
+      pending(),
+    ]),
+  ],
+  [24, Buffer.concat([time, bytes(1, 3), text('a'), text('b')])],
+  [25, Buffer.concat([time, text('listpack')])],
+];
+
+function fileOf(entries: readonly Buffer[], version = 'REDIS0012'): Buffer {
+  const body = Buffer.concat([
+    Buffer.from(version),
+    bytes(250),
+    text('redis-ver'),
+    text('8.0.0'),
+    bytes(250),
+    text('whatever'),
+    Buffer.concat([bytes(0x40, 200), Buffer.alloc(200)]),
+    bytes(245),
+    text('#!lua name=x'),
+    bytes(254, 3, 251, 1, 0, 244, 1, 2, 3),
+    ...entries,
+    bytes(255),
+  ]);
+  return Buffer.concat([body, Crc64.redis().update(body).digest()]);
+}
+
+const entry = ([type, body]: readonly [number, Buffer], name: string): Buffer =>
+  Buffer.concat([bytes(252), time, bytes(type), text(name), body]);
+const WHOLE = fileOf(BODIES.map((one, index) => entry(one, `key ${index}`)));
+
+interface Item {
+  readonly kind: string;
+  readonly db: number;
+  readonly key: string;
+  readonly type: number;
+  readonly value: string;
+}
+
+function read(pieces: readonly Buffer[]): Item[] {
+  const parser = new RdbParser({ keepsValues: true });
+  const items: Item[] = [];
+  for (const piece of pieces) {
+    parser.push(piece);
+    for (let item = parser.next(); item !== 'more' && item !== 'end'; item = parser.next()) {
+      const value = Buffer.concat(parser.payload());
+      assert.equal(value.length, parser.valueBytes);
+      items.push({
+        kind: item,
+        db: parser.db,
+        key: parser.key.toString(),
+        type: parser.type,
+        value: value.toString('hex'),
+      });
+      parser.clear();
+    }
+  }
+  parser.finish();
+  assert.equal(parser.isVerified, true);
+  return items;
+}
+
+const EXPECTED = read([WHOLE]);
+
+function cut(file: Buffer, sizes: readonly number[]): Buffer[] {
+  const pieces: Buffer[] = [];
+  let from = 0;
+  for (let index = 0; from < file.length; index += 1) {
+    const size = sizes[index % sizes.length] ?? 1;
+    pieces.push(file.subarray(from, from + size));
+    from += size;
+  }
+  return pieces;
+}
+
+test('SN-11 finds the end of a value of every type, and says what it is', () => {
+  const keys = EXPECTED.filter(({ kind }) => kind === 'key');
+  assert.deepEqual(
+    keys.map(({ type, value, db }) => [type, value, db]),
+    BODIES.map(([type, body]) => [type, body.toString('hex'), 3]),
+  );
+  assert.equal(EXPECTED.filter(({ kind }) => kind === 'function').length, 1);
+});
+
+test('SN-11 finds the same in however small pieces the file comes', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 8 }), (sizes) => {
+      assert.deepEqual(read(cut(WHOLE, sizes)), EXPECTED);
+    }),
+  );
+  assert.deepEqual(read(cut(WHOLE, [1])), EXPECTED);
+});
+
+function check(file: Buffer, sizes: readonly number[]): void {
+  const checked = new RdbCheck();
+  for (const piece of cut(file, sizes)) checked.push(piece);
+  checked.finish();
+}
+
+test('SN-10 a file that is cut off anywhere is refused, with the place', () => {
+  for (let length = 0; length < WHOLE.length; length += 1) {
+    assert.throws(
+      () => check(WHOLE.subarray(0, length), [64]),
+      (error: unknown) => error instanceof RdbFailure && error.offset === length,
+      String(length),
+    );
+  }
+});
+
+test('SN-10 a file in which any one byte is another one is refused, with a place', () => {
+  for (let at = 0; at < WHOLE.length - 8; at += 1) {
+    const file = Buffer.from(WHOLE);
+    file[at] = (file[at] ?? 0) ^ (1 + (at % 255));
+    assert.throws(() => check(file, [100]), RdbFailure, String(at));
+  }
+});
+
+test('SN-10 nonsense behind a right checksum ends in a refusal or is taken for what it says, soon and in little memory', () => {
+  fc.assert(
+    fc.property(fc.nat(WHOLE.length - 10), fc.integer({ min: 1, max: 255 }), (at, change) => {
+      const body = Buffer.from(WHOLE.subarray(0, WHOLE.length - 8));
+      body[at] = (body[at] ?? 0) ^ change;
+      const file = Buffer.concat([body, Crc64.redis().update(body).digest()]);
+      try {
+        check(file, [100]);
+      } catch (error) {
+        assert.ok(error instanceof RdbFailure, String(error));
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+for (const [problem, file, offset] of [
+  ['no RDB', Buffer.from('PK\u0003\u0004 something else'), 0],
+  [
+    'a length beyond any file',
+    fileOf([bytes(0, 1, 97, 0x81, 255, 255, 255, 255, 255, 255, 255, 255)]),
+    undefined,
+  ],
+  ['a key of 2 GB', fileOf([bytes(0, 0x80, 0x80, 0, 0, 0)]), undefined],
+  ['a packed key that claims to be huge', fileOf([bytes(0, 0xc3, 1, 0x80, 0, 255, 255, 255, 0)]), undefined],
+  ['an unknown type', fileOf([bytes(99, 1, 97)]), undefined],
+  ['a function of a release candidate', fileOf([bytes(246, 1, 97)]), undefined],
+  ['bytes behind the end', Buffer.concat([WHOLE, bytes(0)]), WHOLE.length],
+] as const) {
+  test(`SN-10 refuses ${problem}`, () => {
+    assert.throws(
+      () => check(file, [32]),
+      (error: unknown) => error instanceof RdbFailure && (offset === undefined || error.offset === offset),
+    );
+  });
+}
+
+test('SN-11 type 22 is one thing in files of Redis and another in those of Valkey', () => {
+  const valkey = Buffer.concat([bytes(22), text('k'), bytes(1), text('a'), text('b'), time]);
+  check(fileOf([valkey], 'VALKEY080'), [1000]);
+  assert.throws(() => check(fileOf([valkey], 'REDIS0012'), [1000]), RdbFailure);
+});
+
+test('counts keys and expiries by database, and names the largest value', () => {
+  const checked = new RdbCheck();
+  checked.push(WHOLE);
+  const facts = checked.finish();
+  assert.deepEqual([...facts.databases], [[3, { keys: BODIES.length, expires: BODIES.length }]]);
+  assert.deepEqual([facts.keys, facts.functions, facts.serverVersion], [BODIES.length, 1, '8.0.0']);
+  assert.equal(facts.largest.bytes, Math.max(...BODIES.map(([, body]) => body.length)));
+});
+
+test('unpacks what LZF packed, repeats that overlap included, and nothing that is not whole', () => {
+  assert.equal(unpackLzf(bytes(0, 97, 0xe0, 3, 0), 13)?.toString(), 'a'.repeat(13));
+  assert.equal(unpackLzf(bytes(1, 97, 98, 0x20, 1), 5)?.toString(), 'ababa');
+  for (const [packed, size] of [
+    [bytes(5, 97), 6],
+    [bytes(0x20, 5), 3],
+    [bytes(0, 97), 2],
+    [bytes(0xe0), 9],
+    [bytes(0, 97), 1e12],
+  ] as const)
+    assert.equal(unpackLzf(packed, size), undefined);
+});
