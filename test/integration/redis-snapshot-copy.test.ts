@@ -24,8 +24,13 @@ function copySettings(target: TestAzurite, permissions = 'rwcl') {
   };
 }
 
+function textOf(value: unknown): string {
+  if (typeof value !== 'string') throw new Error(`expected a text, found ${JSON.stringify(value)}`);
+  return value;
+}
+
 async function manifestOf(azurite: TestAzurite, snapshot: unknown): Promise<Manifest> {
-  const content = await azurite.download(`snapshots/${String(snapshot)}.manifest.json`);
+  const content = await azurite.download(`snapshots/${textOf(snapshot)}.manifest.json`);
   return JSON.parse(content.toString()) as Manifest;
 }
 
@@ -53,7 +58,7 @@ test('a file that was uploaded in one piece is copied as a whole, and its length
   await fillBulk(redis.port, 100, 5000);
   const bed = await startSnapshot(t, { azurite: here, redis, settings: copySettings(there) });
   const { snapshot } = await bed.run('Export');
-  const blob = `snapshots/${String(snapshot)}.rdb`;
+  const blob = `snapshots/${textOf(snapshot)}.rdb`;
   await here.upload(blob, await here.download(blob));
   await bed.run('Copy');
   assert.equal((await manifestOf(there, snapshot)).copy?.verified, 'length');
@@ -70,7 +75,7 @@ test('a copy of what is not there, or with a SAS that may not write, fails and s
   assert.equal(refused['code'], 'SAS_PERMISSION');
   assert.match(JSON.stringify(refused['message']), /sp=rl.*needs sp=w/);
   bed.applyLive(copySettings(there));
-  const over = await bed.until(String(refused['runId']), 'done');
+  const over = await bed.until(textOf(refused['runId']), 'done');
   assert.equal(over['resumes'], 1, 'a new SAS goes on with it');
   assert.equal((await there.names()).length, 2);
 });
@@ -108,7 +113,7 @@ test('SN-18 SN-22 a snapshot goes from one site to the other: exported, copied a
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   assert.equal(run['state'], 'done', JSON.stringify(run));
-  const result = (await dr.until(String(run['runId']), 'done'))['result'] as JsonObject;
+  const result = (await dr.until(textOf(run['runId']), 'done'))['result'] as JsonObject;
   assert.equal(result['snapshot'], runId);
   const [found, wanted] = [await dumpAll(target.port), await dumpAll(source.port)];
   assert.equal(found.size, keys);

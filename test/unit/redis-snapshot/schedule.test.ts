@@ -24,7 +24,7 @@ function bench(intervalMinutes: number, now: number, lastStartedAt?: number) {
   return {
     begun,
     schedule,
-    advance(to: number) {
+    advance: (to: number) => {
       while (timer !== undefined && timer.at <= to) {
         const { at, callback } = timer;
         time = at;
