@@ -55,7 +55,7 @@ test('SN-25 each version imports what older ones wrote, and a newer RDB is refus
     for (const into of programs) {
       const target = await startRedis(t, { program: into });
       const outcome = await importFile(target.port, file).then(
-        (result) => `${String(result['restored'])} keys`,
+        (result) => `${Number(result['restored'])} keys`,
         (error: unknown) => {
           assert.ok(error instanceof SuiteError);
           assert.equal(error.code, 'DATA_INVALID');
