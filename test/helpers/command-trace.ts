@@ -43,7 +43,7 @@ export function traceCommands(port: number): void {
       // Sentinels name their connections, too.
       if (command === 'client|setname' && !/"setname" "sentinel-/i.test(line)) named.add(from);
       const isOurs = from === 'lua' ? evaluates : named.has(from);
-      if (from !== 'lua') evaluates = isOurs && /^eval/.test(name);
+      if (from !== 'lua') evaluates = isOurs && name.startsWith('eval');
       if (isOurs) called.add(command);
     }
   });
