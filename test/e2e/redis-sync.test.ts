@@ -68,19 +68,19 @@ test('RS-28 two twin edits in a row: the running import ends between two batches
   };
   const status = async (): Promise<Record<string, unknown>> =>
     (await edge.invoke('redis-sync', 'SyncStatus', null))['payload'] as Record<string, unknown>;
-  await update('slow.csv', { batchRows: 100, maxRowsPerSecond: 500 });
+  await update('slow.csv', { batchRows: 100, maxRowsPerSecond: 100 });
   await eventually(
     status,
     ({ blob, written }) =>
       (blob as string | undefined)?.endsWith('slow.csv') === true && Number(written) >= 300,
-    60_000,
+    120_000,
   );
   await update('next.csv');
   await update('newest.csv');
   const end = await eventually(
     status,
     ({ blob, state }) => (blob as string | undefined)?.endsWith('newest.csv') === true && state === 'done',
-    60_000,
+    120_000,
   );
   assert.equal(end['written'], 20);
   let slow = 0;

@@ -179,9 +179,9 @@ test('a storage that stands still is waited for, with the spool at local speed a
     });
     proxy.set({ kind: 'stall', afterBytes: 1000 });
     const runId = await bed.begin('Export');
-    await bed.until(runId, () => bed.lines.some((line) => line.includes('NETWORK_STALLED')));
+    await bed.until(runId, () => bed.lines.some((line) => line.includes('NETWORK_STALLED')), 90_000);
     proxy.set({ kind: 'none' });
-    await bed.until(runId, 'done', 60_000);
+    await bed.until(runId, 'done', 90_000);
     await mustBeWhole(t, azurite);
     await bed.stop();
   }

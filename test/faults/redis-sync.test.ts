@@ -9,6 +9,7 @@ import { Redis } from 'ioredis';
 import { CONTAINER, startAzurite } from '../helpers/azurite.ts';
 import { startFaultProxy } from '../helpers/fault-proxy.ts';
 import { startRedis } from '../helpers/redis.ts';
+import { startSync } from '../helpers/sync-bed.ts';
 
 const ROUNDS = Number(process.env['FAULT_ROUNDS'] ?? 3);
 const SEED = Number(process.env['FAULT_SEED'] ?? Date.now() % 1_000_000);
@@ -100,5 +101,38 @@ test(`RS-19 killed ${ROUNDS} times at random points of imports of a million rows
     console.log(
       `import ${imports}: ${killsHere} kills, fetched ${(fetched / content.length).toFixed(2)} times the file`,
     );
+  }
+});
+
+test(`RS-14 RS-15 a link that is cut, stalls or errs ${ROUNDS} times at random bytes costs no row (FAULT_SEED ${SEED})`, async (t) => {
+  const random = randomOf(SEED);
+  const [azurite, redis] = await Promise.all([startAzurite(t), startRedis(t)]);
+  const proxy = await startFaultProxy(t, azurite);
+  const client = new Redis(redis.port, '127.0.0.1');
+  t.after(() => client.disconnect());
+  const rows = 100_000;
+  const lines = Array.from({ length: rows }, (_, index) => `key${index}:${valueOf(index)}\n`);
+  const content = Buffer.from(lines.join(''));
+  await azurite.upload('link.csv', content);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    await client.flushall();
+    const kind = (['cut', 'stall', 'flip'] as const)[Math.floor(random() * 3)] ?? 'cut';
+    const afterBytes = Math.floor(random() * content.length);
+    proxy.set({ kind, afterBytes });
+    const bed = await startSync(t, {
+      azurite,
+      redis,
+      blob: 'link.csv',
+      settings: { blobEndpoint: azurite.endpointAt(proxy.port), stallTimeoutMs: 1000 },
+    });
+    const { written } = await bed.until('done', 120_000);
+    await bed.stop();
+    assert.deepEqual([written, await client.dbsize()], [rows, rows + 1], `${kind} at ${afterBytes}`);
+    for (let from = 0; from < rows; from += 20_000) {
+      const keys = Array.from({ length: 20_000 }, (_, at) => `key${from + at}`);
+      const values = await client.mget(keys);
+      const wrong = values.findIndex((value, at) => value !== valueOf(from + at));
+      assert.equal(wrong, -1, `key${from + wrong} after ${kind} at ${afterBytes}`);
+    }
   }
 });

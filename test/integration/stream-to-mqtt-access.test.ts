@@ -135,6 +135,15 @@ test('RD-22: the commands, keys and channels of the README are what the bridge n
   );
 });
 
+test('RD-22: the deployment gives the bridge every command of the README that each supported server knows', () => {
+  const template = readFileSync(new URL('../../deployment.template.json', import.meta.url), 'utf8');
+  const given = new Set(/"value": "(~\* [^"]*\+xreadgroup [^"]*)"/.exec(template)?.[1]?.split(' '));
+  deepEqual(
+    documentedRules().always.filter((rule) => rule.startsWith('+') && !given.has(rule)),
+    [],
+  );
+});
+
 test('a wrong password for the broker is told by name, never by value, and mended by the right one', async (t) => {
   const dir = await openFolder(t);
   const salt = randomBytes(12);

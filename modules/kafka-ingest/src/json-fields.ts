@@ -9,6 +9,8 @@ const LONG_NUMBER = /[\d.eE+-]{17}|\d{16}/;
 /** Notes that a number may have had more digits than JavaScript keeps. */
 export interface NumberWatch {
   isRounded: boolean;
+  /** What was parsed. A number that stands there as JavaScript writes it has lost nothing. */
+  readonly text: string;
 }
 
 /** The fields of a JSON object, or undefined when the text is none. */
@@ -73,7 +75,7 @@ export function scalarText(value: unknown, watch?: NumberWatch): string | undefi
   if (typeof value === 'number') {
     const text = String(value);
     if (watch !== undefined && text.length > SAFE_DIGITS && !Number.isSafeInteger(value))
-      watch.isRounded = true;
+      watch.isRounded ||= !standsIn(watch.text, text);
     return text;
   }
   if (typeof value === 'boolean') return value ? 'true' : 'false';
@@ -85,8 +87,20 @@ export function valueText(value: unknown, watch: NumberWatch): string {
   const text = scalarText(value, watch);
   if (text !== undefined) return text;
   const json = JSON.stringify(value);
-  if (LONG_NUMBER.test(json)) watch.isRounded = true;
+  if (LONG_NUMBER.test(json)) watch.isRounded ||= !watch.text.includes(json);
   return json;
+}
+
+const PART_OF_NUMBER = /[\d.eE+-]/;
+
+/** Whether a number stands in a text, and not as a part of a longer one. */
+function standsIn(text: string, number: string): boolean {
+  const at = text.indexOf(number);
+  return (
+    at >= 0 &&
+    !PART_OF_NUMBER.test(text.charAt(at - 1)) &&
+    !PART_OF_NUMBER.test(text.charAt(at + number.length))
+  );
 }
 
 /** A field by its own name, else by a path of names. */

@@ -32,12 +32,12 @@ export function writeRecord(
   if (!isHash && !needsFields(shape)) {
     if (shape.mode === 'json' && !isJson(value.toString()))
       return { code: 'BAD_JSON', reason: 'the value is no JSON' };
-    return writeShaped(out, shape, place, record, value, undefined, { isRounded: false });
+    return writeShaped(out, shape, place, record, value, undefined, { isRounded: false, text: '' });
   }
   const text = value.toString();
   const fields = parseFields(text);
   if (fields === undefined) return { code: 'BAD_JSON', reason: 'the value is no JSON object' };
-  const watch = { isRounded: false };
+  const watch = { isRounded: false, text };
   const before = out.mark();
   try {
     const fault = writeShaped(out, shape, place, record, value, fields, watch, text);
@@ -101,7 +101,7 @@ function writeTombstone(
   place: TopicPartition,
   record: KafkaRecord,
 ): RecordFault | undefined {
-  const watch = { isRounded: false };
+  const watch = { isRounded: false, text: '' };
   const { topic, partition } = place;
   const scope = { record, topic, partition, fields: undefined, db: shape.db, watch };
   const names = fillNames(shape, scope, shape.tombstoneKey, shape.index?.tombstoneMember);

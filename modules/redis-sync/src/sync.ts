@@ -188,6 +188,7 @@ export class BlobSync implements Component<SyncSettings> {
     this.#cancel = cancel;
     const signal = AbortSignal.any([this.#stopping.signal, cancel.signal]);
     const { giveUpAfterMs, maxPauseMs = MAX_PAUSE_MS } = this.#options;
+    const { blobSasToken } = this.#settings;
     const patience = new Patience({
       signal,
       clock: this.#clock,
@@ -202,7 +203,7 @@ export class BlobSync implements Component<SyncSettings> {
       this.#view.set({ checkpoint, facts });
       this.#view.ended(isNew);
     } catch (error) {
-      await this.#interrupted(error, cancel);
+      await this.#interrupted(error, cancel, blobSasToken);
     } finally {
       this.#cancel = undefined;
       this.#view.over();
@@ -231,10 +232,15 @@ export class BlobSync implements Component<SyncSettings> {
     });
   }
 
-  async #interrupted(error: unknown, cancel: AbortController): Promise<void> {
+  async #interrupted(error: unknown, cancel: AbortController, sas: string | undefined): Promise<void> {
+    const failure = { code: codeOf(error), message: errorText(error) };
     if (this.#stopping.signal.aborted) this.#view.enter('idle');
-    else if (!cancel.signal.aborted) this.#view.failed({ code: codeOf(error), message: errorText(error) });
-    else if (cancel.signal.reason === 'cancelled') await this.#leaveCancelled();
+    else if (cancel.signal.aborted) {
+      if (cancel.signal.reason === 'cancelled') await this.#leaveCancelled();
+    } else if (failure.code.startsWith('SAS_') && sas !== this.#settings.blobSasToken) {
+      // The refused request was on its way when the new SAS came.
+      this.#trigger('resume');
+    } else this.#view.failed(failure);
   }
 
   /** Marks the run in Redis, so that a restart does not take it up again. */

@@ -51,7 +51,7 @@ test('KI-19: a template takes fields, nested fields, key, headers and place, wit
     fields: parseFields('{"id":7,"a":{"b":true},"a.c":"dotted","none":null,"list":[1]}'),
     db: 3,
     redisKey: 'rk',
-    watch: { isRounded: false },
+    watch: { isRounded: false, text: '' },
   };
   const fill = (text: string): string => {
     const filled = new Template(text).fill(scope);
@@ -173,7 +173,7 @@ test('KI-23: field before header before setting; zero is for ever; what is no ti
 
 test('numbers keep all their digits where JavaScript would round them, and only then cost a second look', () => {
   const digits = (text: string): string => {
-    const watch = { isRounded: false };
+    const watch = { isRounded: false, text };
     const first = valueText(parseFields(text)?.['n'], watch);
     return watch.isRounded ? valueText(parseFieldsExactly(text)?.['n'], watch) : `=${first}`;
   };
@@ -183,4 +183,38 @@ test('numbers keep all their digits where JavaScript would round them, and only 
   equal(digits('{"n":123456789.123456789}'), '123456789.123456789');
   equal(digits('{"n":[12345678901234567890]}'), '[12345678901234567890]');
   equal(digits('{"n":-0.1}'), '=-0.1');
+  // What sums of floats look like: long, and nothing was lost.
+  equal(digits('{"n":0.30000000000000004}'), '=0.30000000000000004');
+  equal(digits('{"n":{"a":[380.20000000000005]}}'), '={"a":[380.20000000000005]}');
+  equal(digits('{"n":0.300000000000000041}'), '0.300000000000000041');
+  equal(digits('{"n":{"a": 0.30000000000000004 }}'), '{"a":0.30000000000000004}');
+});
+
+test('KI-16: what is nested too deeply to be written is a fault of the record, and leaves nothing of it in the call', () => {
+  for (const value of [
+    `{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}`,
+    `${'{"a":'.repeat(50_000)}1.00000000000000000001${'}'.repeat(50_000)}`,
+  ])
+    for (const nested of ['json', 'flatten'] as const) {
+      const out = new CallBuffer(64);
+      const before = out.mark();
+      const fault = writeRecord(
+        out,
+        shapeOf(ingestSettings({ redisHost: 'x', nested })),
+        place,
+        record(value),
+      );
+      equal(fault?.code, 'BAD_VALUE');
+      deepEqual(out.mark(), before);
+    }
+});
+
+test('KI-16 AM-5: a record may neither write nor delete what the suite keeps for itself', () => {
+  const own = ['iotedge-redis:kafka-ingest:{g}:c:t:0', 'iotedge-redis:x', 'dlq:kafka-ingest', 'changes:t:0'];
+  for (const key of own)
+    for (const value of ['{"a":1}', null])
+      equal(shaped({}, record(value, { key: Buffer.from(key) })), 'REFUSED', key);
+  for (const key of ['changes:t', 'changes::0', 'changes:t:x', 'dlq:other', 'iotedge-redis'])
+    equal(typeof shaped({}, record('{"a":1}', { key: Buffer.from(key) })), 'object', key);
+  equal(shaped({}, record(null, { key: Buffer.alloc(1_048_577, 'k') })), 'TOO_LARGE');
 });

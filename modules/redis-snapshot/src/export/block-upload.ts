@@ -20,8 +20,8 @@ const MOST_AT_ONCE = 4;
 /** With a block faster than this another one may go beside it, with a slower one fewer. */
 const FAST_MS = 2000;
 const SLOW_MS = 8000;
-/** What a link is taken for until a block went over it. */
-const FIRST_BYTES_PER_MS = 64;
+/** What a link is taken for until a block went over it; halved with each standstill. */
+const FIRST_BYTES_PER_MS = 256;
 const MOST_EXTRA_MS = 600_000;
 
 export function blockBytes(index: number): number {

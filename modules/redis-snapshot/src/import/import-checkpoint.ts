@@ -28,6 +28,8 @@ export interface ImportCheckpoint {
   /** Nothing from here on was sent. */
   readonly until: number;
   readonly counts: Counts;
+  /** Counts the writes of a phase, so that no two are alike. */
+  readonly step: number;
   /** Databases of the snapshot, and the spare ones that they are restored into; empty when in place. */
   readonly spares: readonly (readonly [db: number, spare: number])[];
   /** Only in `undo`: the phase that failed. */

@@ -16,6 +16,7 @@ import type { RdbInput } from './rdb-input.ts';
 import { refuseBeforehand, refuseForMemory } from './refusals.ts';
 import { restorePhase } from './restore-phase.ts';
 import type { PhaseOutcome } from './restore-phase.ts';
+import { CheckpointLost } from './restore-lane.ts';
 import { findSpares, flushDatabase, swap } from './staging.ts';
 import type { Spares } from './staging.ts';
 import { keyspaceOf, learnTarget } from './target.ts';
@@ -52,8 +53,9 @@ export interface ImportOptions {
   progress(fields: JsonObject): void;
 }
 
-/** Where the run's own words for its end come from: an abort with this reason takes the import back, any other lets it go on later. */
-export const CANCELLED = 'cancelled';
+/** An abort with this reason takes the import back where the policy asks for that; any other lets it go on later. */
+const CANCELLED = 'cancelled';
+const NOTHING: Counts = { restored: 0, skipped: 0, expired: 0 };
 /** How long a cancelled import waits for a Redis or a storage that is away while it takes back what it restored. */
 const TAKE_BACK_MS = 60_000;
 
@@ -93,7 +95,7 @@ class ImportRun {
   readonly #store: CheckpointStore;
   readonly #scan: KeyScanOptions;
   readonly #inputVersion: string;
-  #counts: Counts = { restored: 0, skipped: 0, expired: 0 };
+  #counts: Counts = NOTHING;
   #deleted = 0;
   #keptFunctions = 0;
 
@@ -159,6 +161,7 @@ class ImportRun {
       db: homeDb,
       until: 0,
       counts: this.#counts,
+      step: 0,
       spares,
     };
     await patience.until(() => this.#store.save(checkpoint));
@@ -221,15 +224,37 @@ class ImportRun {
     });
     this.#counts = outcome.counts;
     const { failure } = outcome;
+    if (failure instanceof CheckpointLost) return this.#startOver(from);
     if (failure !== undefined) await this.#failed(from, phase, { ...outcome, failure });
     const checkpoint: ImportCheckpoint = {
       ...from,
       ...this.#after(from, phase),
-      until: 0,
+      until: from.until === Number.MAX_SAFE_INTEGER ? from.until : 0,
       counts: this.#counts,
     };
     if (spares.length > 0 && checkpoint.phase !== 'data') return this.#swap(from);
     await this.#options.patience.until(() => this.#store.save(checkpoint));
+    return checkpoint;
+  }
+
+  /** Redis lost what was restored, or a part of it. What it still holds of that is ours, whatever the policy says of other keys. */
+  async #startOver(from: ImportCheckpoint): Promise<ImportCheckpoint> {
+    const { log, patience, homeDb } = this.#options;
+    log.warn('Redis lost data that this import had restored; it begins again');
+    for (const [, spare] of from.spares) await flushDatabase(this.#scan, spare);
+    this.#counts = NOTHING;
+    const checkpoint: ImportCheckpoint = {
+      ...from,
+      phase: 'data',
+      part: 0,
+      offset: 0,
+      db: homeDb,
+      until: Number.MAX_SAFE_INTEGER,
+      counts: NOTHING,
+      step: 0,
+    };
+    await patience.until(() => this.#store.save(checkpoint));
+    if (from.spares.length === 0) await this.#functionsFirst(checkpoint);
     return checkpoint;
   }
 

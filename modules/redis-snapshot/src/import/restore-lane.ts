@@ -6,10 +6,21 @@ import {
   sendEncoded,
   sendEncodedByKey,
 } from '@iotedge-redis/common';
-import type { RedisConnection } from '@iotedge-redis/common';
+import type { RedisClient, RedisConnection } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
 import { typeName } from '../rdb/layouts.ts';
 import type { ChunkEntry, RestoreChunk } from './restore-chunk.ts';
+
+/** Redis does not hold what this run wrote last: it was wiped, or came back with an older state. */
+export class CheckpointLost extends SuiteError {
+  constructor() {
+    super(
+      'CONFLICT',
+      'restoring keys: Redis does not hold the checkpoint that this import wrote; it lost data',
+    );
+    this.name = 'CheckpointLost';
+  }
+}
 
 /** Where the lane stands: before `offset` all is in Redis, from `until` on nothing was sent. */
 export interface LanePlace {
@@ -26,8 +37,10 @@ export interface LaneOptions {
   readonly homeDb: number;
   readonly timeoutMs: number;
   readonly checkpointKey: string;
-  /** The checkpoint for a place. */
-  readonly checkpoint: (place: LanePlace) => string;
+  /** The checkpoint for a place; no two steps give the same text. */
+  readonly checkpoint: (place: LanePlace, step: number) => string;
+  /** The checkpoint that Redis holds now. */
+  readonly held: string;
   /** The database to restore into, for one of the file. */
   readonly targetDb: (db: number) => number;
   /** Entries before this offset may have been sent by an earlier start: when they are there, they are ours. */
@@ -60,6 +73,11 @@ interface Tally {
 export class RestoreLane {
   readonly #options: LaneOptions;
   #flights: Flight[] = [];
+  /** What Redis may hold as checkpoint: the last that it is known to have, and what was sent since. */
+  #held: string[];
+  #step = 0;
+  /** False when the connection is a new one: what Redis holds has to be looked at before anything is written. */
+  #isSure = false;
   #until: number;
   #failure: Error | undefined;
   #spare: Buffer | undefined;
@@ -69,6 +87,11 @@ export class RestoreLane {
   constructor(options: LaneOptions) {
     this.#options = options;
     this.#until = options.sentBefore;
+    this.#held = [options.held];
+    const { connection } = options;
+    connection.onStatus(() => {
+      if (connection.status.state !== 'ready') this.#isSure = false;
+    });
   }
 
   /** Memory of a chunk that is done with, for the next one. */
@@ -127,64 +150,93 @@ export class RestoreLane {
   }
 
   async #attempt(chunk: RestoreChunk, tally: Tally): Promise<void> {
-    const { connection, isCluster, timeoutMs } = this.#options;
+    const { connection, timeoutMs } = this.#options;
     const limit = Math.ceil(
       timeoutMs + WINDOW * (chunk.commands.length * MS_PER_BYTE + chunk.entries.length * MS_PER_KEY),
     );
-    const { pending } = tally;
-    const isRepeat = tally.attempts > 0;
     tally.attempts += 1;
-    await connection.run(
+    // What is for good is thrown out here, in its own words; the connection hears of what passes only.
+    const refused = await connection.run(
       'restoring keys',
-      async (client) => {
-        let replies: unknown[];
-        if (isCluster) {
-          await client.set(this.#options.checkpointKey, this.#checkpoint());
-          replies = await sendEncodedByKey(client, 'restore', apart(chunk, pending));
-        } else {
-          const body = isRepeat ? again(chunk, pending) : chunk.commands;
-          const head = this.#head(chunk.db);
-          const all = await sendEncoded(client, head, body, this.#tail());
-          replies = all.splice(head.count, body.count);
-          for (const reply of all) if (reply instanceof Error) throw reply;
-        }
-        this.#judge(tally, pending, { chunk, replies, isRepeat });
-      },
+      (client) => this.#exchangeAll(client, chunk, tally),
       limit,
     );
+    if (refused !== undefined) throw refused;
+  }
+
+  /** Resolves with what is wrong for good. */
+  async #exchangeAll(client: RedisClient, chunk: RestoreChunk, tally: Tally): Promise<Error | undefined> {
+    const { isCluster, checkpointKey } = this.#options;
+    const { pending } = tally;
+    const isRepeat = tally.attempts > 1;
+    if (!this.#isSure) {
+      if (!this.#isHeld(await client.get(checkpointKey))) return new CheckpointLost();
+      this.#isSure = true;
+    }
+    let replies: unknown[];
+    const held: unknown[] = [];
+    if (isCluster) {
+      held.push(await client.getset(checkpointKey, this.#checkpoint()));
+      replies = await sendEncodedByKey(client, 'restore', apart(chunk, pending));
+      held.push(await client.getset(checkpointKey, this.#checkpoint()));
+    } else {
+      const body = isRepeat ? again(chunk, pending) : chunk.commands;
+      const head = this.#head(chunk.db);
+      const all = await sendEncoded(client, head, body, this.#tail());
+      replies = all.splice(head.count, body.count);
+      for (const reply of all) if (reply instanceof Error) throw reply;
+      held.push(all[0], all.at(-1));
+    }
+    for (const reply of held) if (!this.#isHeld(reply)) return new CheckpointLost();
+    return this.#judge(tally, pending, { chunk, replies, isRepeat });
   }
 
   /** The checkpoint goes before the keys that it announces, on the same connection. */
   #head(db: number): CommandBuffer {
-    const { checkpointKey, targetDb } = this.#options;
     const head = new CommandBuffer(1024);
-    head.begin(3);
-    head.text('SET');
-    head.text(checkpointKey);
-    head.text(this.#checkpoint());
-    select(head, targetDb(db));
+    this.#exchange(head);
+    select(head, this.#options.targetDb(db));
     return head;
   }
 
-  /** Everything else on this connection is about the database that it began with. */
+  /** And again behind them: a Redis that comes back without them comes back without it. */
   #tail(): CommandBuffer {
-    const tail = new CommandBuffer(0);
+    const tail = new CommandBuffer(1024);
+    // Everything else on this connection is about the database that it began with.
     select(tail, this.#options.homeDb);
+    this.#exchange(tail);
     return tail;
+  }
+
+  /** The old value comes back, and shows whether Redis lost anything meanwhile. */
+  #exchange(out: CommandBuffer): void {
+    out.begin(3);
+    out.text('GETSET');
+    out.text(this.#options.checkpointKey);
+    out.text(this.#checkpoint());
   }
 
   #checkpoint(): string {
     const [first] = this.#flights;
     const { offset, db } = first?.chunk ?? { offset: this.#until, db: 0 };
-    return this.#options.checkpoint({ offset, db, until: this.#until });
+    this.#step += 1;
+    const text = this.#options.checkpoint({ offset, db, until: this.#until }, this.#step);
+    this.#held.push(text);
+    return text;
   }
 
-  /** Settles the entries that have an answer; throws when some have to be sent again, or were refused. */
+  #isHeld(reply: unknown): boolean {
+    const index = this.#held.indexOf(String(reply));
+    if (index > 0) this.#held.splice(0, index);
+    return index >= 0;
+  }
+
+  /** Settles the entries that have an answer; throws when some have to be sent again, resolves with why one was refused. */
   #judge(
     tally: Tally,
     sent: readonly ChunkEntry[],
     { chunk, replies, isRepeat }: { chunk: RestoreChunk; replies: readonly unknown[]; isRepeat: boolean },
-  ): void {
+  ): Error | undefined {
     const { ifThere, sentBefore } = this.#options;
     const pending: ChunkEntry[] = [];
     let passing: Error | undefined;
@@ -212,8 +264,8 @@ export class RestoreLane {
       } else refused ??= refusal(entry, error);
     });
     tally.pending = pending;
-    if (refused !== undefined) throw refused;
-    if (passing !== undefined) throw passing;
+    if (refused === undefined && passing !== undefined) throw passing;
+    return refused;
   }
 }
 

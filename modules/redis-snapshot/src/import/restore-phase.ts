@@ -65,12 +65,14 @@ class RestorePhase {
       homeDb,
       timeoutMs,
       checkpointKey,
-      checkpoint: (place) =>
+      held: JSON.stringify(from),
+      checkpoint: (place, step) =>
         JSON.stringify({
           ...from,
           phase: options.phase,
           ...place,
           counts: this.#counts,
+          step: from.step + step,
         } satisfies ImportCheckpoint),
       targetDb: (db) => spares.get(db) ?? db,
       sentBefore: from.until,
