@@ -36,8 +36,9 @@ export function only(stage: Stage, word: string): string {
 
 /** Sources and destination of a COPY; `from` is the stage that it copies from. */
 export function readCopy(text: string): { from: string | undefined; sources: string[]; target: string } {
-  const words = text.split(' ');
-  const from = words[0]?.startsWith('--from=') ? words.shift()?.slice('--from='.length) : undefined;
+  const all = text.split(' ');
+  const from = all.find((word) => word.startsWith('--from='))?.slice('--from='.length);
+  const words = all.filter((word) => !word.startsWith('--'));
   const target = words.pop() ?? '';
   return { from, sources: words, target };
 }

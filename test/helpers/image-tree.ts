@@ -56,19 +56,21 @@ export class ImageBuilder {
     const changed = steps.findIndex((step, index) => step !== before[index]);
     this.#layers.set(folder, steps);
     for (const { word, text } of changed < 0 ? [] : stage.instructions.slice(changed)) {
-      if (word === 'COPY') this.#copy(text, workdir);
-      if (word === 'RUN') await this.#run(t, text, workdir);
+      if (word === 'COPY') this.#copy(text, folder, workdir);
+      // Absolute paths are those of the image.
+      if (word === 'RUN') await this.#run(t, text.replaceAll(/ \/(?=\w)/g, ` ${folder}/`), workdir);
     }
   }
 
-  #copy(text: string, workdir: string): void {
+  #copy(text: string, folder: string, workdir: string): void {
     const { from, sources, target } = readCopy(text);
     for (const source of sources) {
       const path = from === undefined ? join(root, source) : join(this.#in(from), source);
       if (from === undefined && this.#isIgnored(path))
         throw new Error(`COPY ${text}: .dockerignore leaves it out`);
       const isFolder = statSync(path).isDirectory();
-      cpSync(path, join(workdir, target, isFolder ? '' : basename(source)), {
+      const place = target.startsWith('/') ? join(folder, target) : join(workdir, target);
+      cpSync(path, join(place, isFolder ? '' : basename(source)), {
         recursive: true,
         filter: (file) => from !== undefined || !this.#isIgnored(file),
       });
