@@ -15,7 +15,7 @@ export interface RedisProgram extends ServerProgram {
 
 interface Source {
   readonly label: string;
-  find(): Promise<ServerProgram>;
+  readonly find: () => Promise<ServerProgram>;
 }
 
 const SOURCES: readonly Source[] = [

@@ -7,11 +7,16 @@ import type { CommandBuffer, RedisClient } from '@iotedge-redis/common';
  */
 export async function sendRows(client: RedisClient, buffers: readonly CommandBuffer[]): Promise<unknown[]> {
   const replies = await sendEncoded(client, ...buffers);
-  for (const reply of replies) if (reply instanceof Error && !isRefusal(reply)) throw reply;
+  const passing = replies.find(isPassing);
+  if (passing !== undefined) throw passing;
   return replies;
 }
 
 /** True for an error reply that the same command would get again: not for a full Redis, or one that still loads. */
 export function isRefusal(error: unknown): error is Error {
   return error instanceof Error && replyWord(error) !== undefined && !classifyRedisError(error).retryable;
+}
+
+function isPassing(reply: unknown): reply is Error {
+  return reply instanceof Error && !isRefusal(reply);
 }

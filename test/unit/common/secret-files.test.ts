@@ -34,6 +34,10 @@ test('a password file that never comes is waited for 5 s and no longer', async (
 
 test('without a file of a secret nothing is waited for', async () => {
   const { clock, exists, now } = world(Infinity);
-  await awaitSecretFiles(fields, { REDIS_CA_FILE: '/tls/ca.crt', REDIS_PASSWORD_FILE: '' }, { exists, clock });
+  await awaitSecretFiles(
+    fields,
+    { REDIS_CA_FILE: '/tls/ca.crt', REDIS_PASSWORD_FILE: '' },
+    { exists, clock },
+  );
   assert.equal(now(), 0);
 });
