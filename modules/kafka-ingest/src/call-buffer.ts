@@ -2,6 +2,8 @@
 const HEAD = 32;
 /** What the frame around an argument takes at most. */
 const FRAME = 24;
+/** Up to so many bytes are copied one by one: a call into native code takes longer. */
+const SHORT = 40;
 
 /** The encoding by name costs a look-up at each call; the types leave this method out. */
 interface FastBuffer extends Buffer {
@@ -67,6 +69,16 @@ export class CallBuffer {
     const bytes = this.#roomy(length);
     const at = writeHead(bytes, this.#at, length);
     value.copy(bytes, at);
+    this.#end(bytes, at + length);
+  }
+
+  /** Bytes out of others. */
+  part(source: Buffer, start: number, end: number): void {
+    const length = end - start;
+    const bytes = this.#roomy(length);
+    const at = writeHead(bytes, this.#at, length);
+    if (length > SHORT) source.copy(bytes, at, start, end);
+    else for (let n = 0; n < length; n += 1) bytes[at + n] = source[start + n] ?? 0;
     this.#end(bytes, at + length);
   }
 

@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer';
 import type { CallBuffer } from './call-buffer.ts';
 import { fromBinary } from './binary-text.ts';
+import { FlatFields } from './flat-fields.ts';
 import type { JsonFields, NumberWatch } from './json-fields.ts';
 import { flatten, isJson, parseFields, parseFieldsExactly, valueText } from './json-fields.ts';
 import { isOwnKey } from './own-keys.ts';
@@ -13,6 +14,11 @@ import { ttlMs } from './ttl.ts';
 /** Most arguments of one command inside of the script. */
 const MANY = 4000;
 const TOO_DEEP: RecordFault = { code: 'BAD_VALUE', reason: 'the value is nested too deeply' };
+const NO_TIME: RecordFault = { code: 'BAD_TTL', reason: 'the time to live is no number of seconds' };
+/** Its room is used again for each record. */
+const flat = new FlatFields();
+/** For what has no numbers that could be rounded. */
+const UNWATCHED: NumberWatch = { isRounded: false, text: '' };
 
 /**
  * Writes what a record does to Redis as arguments of the script, or returns why it cannot be done, in which case nothing was
@@ -34,6 +40,8 @@ export function writeRecord(
       return { code: 'BAD_JSON', reason: 'the value is no JSON' };
     return writeShaped(out, shape, place, record, value, undefined, { isRounded: false, text: '' });
   }
+  if (isHash && shape.ttl.field === undefined && flat.read(value) && !flat.isEmptyWithout(shape.excluded))
+    return writeFlat(out, shape, place, record);
   const text = value.toString();
   const fields = parseFields(text);
   if (fields === undefined) return { code: 'BAD_JSON', reason: 'the value is no JSON object' };
@@ -53,6 +61,28 @@ export function writeRecord(
   }
 }
 
+/** Writes a record whose fields stand in its bytes as they are stored. */
+function writeFlat(
+  out: CallBuffer,
+  shape: Shape,
+  place: TopicPartition,
+  record: KafkaRecord,
+): RecordFault | undefined {
+  const ttl = ttlMs(shape.ttl, record, undefined);
+  if (ttl === undefined) return NO_TIME;
+  const { topic, partition } = place;
+  const scope = { record, topic, partition, fields: undefined, flat, db: shape.db, watch: UNWATCHED };
+  const names = fillNames(shape, scope, shape.key, shape.index?.member);
+  if ('code' in names) return names;
+  const isReplaced = shape.mode === 'hash-replace';
+  const isShort = !isReplaced && ttl === 0;
+  writeNames(out, isShort ? 'h' : isReplaced ? 'r' : 'm', record, names, shape, place);
+  if (!isShort) out.binary(String(ttl));
+  if (!isShort && !isReplaced) out.binary('0');
+  flat.write(out, shape.excluded);
+  return undefined;
+}
+
 function writeShaped(
   out: CallBuffer,
   shape: Shape,
@@ -64,7 +94,7 @@ function writeShaped(
   text = '',
 ): RecordFault | undefined {
   const ttl = ttlMs(shape.ttl, record, fields);
-  if (ttl === undefined) return { code: 'BAD_TTL', reason: 'the time to live is no number of seconds' };
+  if (ttl === undefined) return NO_TIME;
   const scope = { record, topic: place.topic, partition: place.partition, fields, db: shape.db, watch };
   const names = fillNames(shape, scope, shape.key, shape.index?.member);
   if ('code' in names) return names;
@@ -121,8 +151,12 @@ function fillNames(
   if (key.text === '') return { code: 'NO_KEY', reason: 'the key is empty' };
   if (isOwnKey(key.text))
     return { code: 'REFUSED', reason: 'the key is one that is kept for this suite itself' };
+  const { payload, channel: channelTemplate } = shape;
+  const hasChannel = channelTemplate !== undefined && payload !== 'none';
+  if (!hasChannel && memberTemplate === undefined)
+    return { key: key.text, channel: undefined, member: undefined };
   const full = { ...scope, redisKey: key.text };
-  const channel = shape.payload === 'none' ? undefined : shape.channel?.fill(full);
+  const channel = hasChannel ? channelTemplate.fill(full) : undefined;
   if (channel !== undefined && 'missing' in channel) return missing('channel', channel, scope);
   const member = memberTemplate?.fill(full);
   if (member !== undefined && 'missing' in member) return missing('member of the index', member, scope);
@@ -207,55 +241,4 @@ function writeFields(
   out.binary(String(set.length));
   if (isPlain) for (const text of set) out.binary(text);
   else for (const text of set) out.text(text);
-}
-
-/** Writes a record that could not be stored, for the dead-letter stream. */
-export function writeDeadLetter(
-  out: CallBuffer,
-  place: TopicPartition,
-  record: KafkaRecord,
-  fault: RecordFault,
-  keepBytes: number,
-  now: number,
-): void {
-  const { key, value, headers } = record;
-  const isCut = (value?.length ?? 0) > keepBytes;
-  const texts: readonly (readonly [string, string])[] = [
-    ['topic', place.topic],
-    ['partition', String(place.partition)],
-    ['offset', record.offset],
-    ['timestamp', record.timestamp],
-    ['code', fault.code],
-    ['reason', fault.reason],
-    ['at', new Date(now).toISOString()],
-    ...(headers === undefined || Object.keys(headers).length === 0
-      ? []
-      : ([['headers', JSON.stringify(headers, asText)]] as const)),
-    ...(isCut ? ([['truncated', String(value?.length ?? 0)]] as const) : []),
-  ];
-  const buffers: readonly (readonly [string, Buffer | null])[] = [
-    ['key', key],
-    ['value', isCut ? (value?.subarray(0, keepBytes) ?? null) : value],
-  ];
-  const present = buffers.filter((pair): pair is readonly [string, Buffer] => pair[1] !== null);
-  out.binary('f');
-  out.binary(record.offset);
-  out.binary('');
-  out.binary(String((texts.length + present.length) * 2));
-  for (const [name, text] of texts) {
-    out.binary(name);
-    out.text(text);
-  }
-  for (const [name, bytes] of present) {
-    out.binary(name);
-    out.bytes(bytes);
-  }
-}
-
-/** Header values are bytes; JSON has text. */
-function asText(this: unknown, _name: string, value: unknown): unknown {
-  const isBuffer = typeof value === 'object' && value !== null && 'type' in value && value.type === 'Buffer';
-  if (isBuffer && 'data' in value && Array.isArray(value.data))
-    return Buffer.from(value.data as number[]).toString();
-  return value;
 }

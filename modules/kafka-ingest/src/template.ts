@@ -1,4 +1,5 @@
 import { fromBinary, toBinary } from './binary-text.ts';
+import type { FlatFields } from './flat-fields.ts';
 import type { JsonFields, NumberWatch } from './json-fields.ts';
 import { scalarText, valueAt } from './json-fields.ts';
 import type { KafkaRecord } from './record.ts';
@@ -11,6 +12,8 @@ export interface TemplateScope {
   readonly partition: number;
   /** Undefined for a tombstone, and where the value is not read as JSON. */
   readonly fields: JsonFields | undefined;
+  /** In place of these where they were not parsed. */
+  readonly flat?: FlatFields;
   /** The Redis key as a binary string; only once it is known. */
   readonly redisKey?: string;
   readonly db: number;
@@ -91,7 +94,8 @@ function sourceOf(name: string): Source {
     };
   }
   const path = name.split('.');
-  return ({ fields, watch }) => {
+  return ({ fields, flat, watch }) => {
+    if (flat !== undefined) return flat.text(name);
     const text = fields === undefined ? undefined : scalarText(valueAt(fields, name, path), watch);
     return text === undefined ? undefined : toBinary(text);
   };

@@ -10,6 +10,7 @@ import { shapeOf } from '../../../modules/kafka-ingest/src/settings.ts';
 import type { IngestSettings } from '../../../modules/kafka-ingest/src/settings.ts';
 import { Template, templateProblem } from '../../../modules/kafka-ingest/src/template.ts';
 import { ttlMs } from '../../../modules/kafka-ingest/src/ttl.ts';
+import { argumentsOf } from '../../helpers/call-arguments.ts';
 import { ingestSettings } from '../../helpers/ingest-part.ts';
 
 const place = { topic: 'batteries', partition: 2 };
@@ -22,20 +23,6 @@ function record(value: string | Buffer | null, more: Partial<KafkaRecord> = {}):
     value: typeof value === 'string' ? Buffer.from(value) : value,
     ...more,
   };
-}
-
-/** The arguments of a call, read back from the protocol. */
-function argumentsOf(bytes: Buffer): string[] {
-  const texts: string[] = [];
-  let at = bytes.indexOf('\r\n') + 2;
-  while (at < bytes.length) {
-    const end = bytes.indexOf('\r\n', at);
-    const length = Number(bytes.toString('latin1', at + 1, end));
-    texts.push(bytes.toString('utf8', end + 2, end + 2 + length));
-    at = end + 2 + length + 2;
-  }
-  equal(bytes.toString('latin1', 0, bytes.indexOf('\r\n')), `*${texts.length}`);
-  return texts;
 }
 
 function shaped(settings: Partial<IngestSettings>, given: KafkaRecord): string[] | string {
