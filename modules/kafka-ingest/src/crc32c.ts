@@ -4,8 +4,9 @@ const SLICES = 8;
 /** 256 numbers for each of eight places: what a byte does that has so many bytes behind it. */
 const table = makeTable();
 
-function makeTable(): Uint32Array {
-  const all = new Uint32Array(256 * SLICES);
+/** Signed, since the engine keeps such numbers without a box of their own. */
+function makeTable(): Int32Array {
+  const all = new Int32Array(256 * SLICES);
   for (let byte = 0; byte < 256; byte += 1) {
     let crc = byte;
     for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
@@ -20,7 +21,7 @@ function makeTable(): Uint32Array {
 
 /** CRC-32C (Castagnoli) of the bytes from a place on, as Kafka's record batches carry it; eight bytes at a time. */
 export function crc32c(bytes: Uint8Array, from: number): number {
-  let crc = 0xffffffff;
+  let crc = -1;
   let at = from;
   const byte = (place: number): number => bytes[place] ?? 0;
   const entry = (places: number, value: number): number => table[(places << 8) | value] ?? 0;

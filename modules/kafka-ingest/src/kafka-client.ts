@@ -4,7 +4,7 @@ import { readTlsFiles } from '@iotedge-redis/common';
 import { registerCodecs } from './codecs.ts';
 import { Kafka, logLevel } from './kafka-library.ts';
 import { OauthTokens } from './oauth-token.ts';
-import { checkRecordChecksums } from './record-checksum.ts';
+import { readRecordBatches } from './record-batches.ts';
 import type { IngestSettings } from './settings.ts';
 import { brokerPlaces } from './settings.ts';
 
@@ -16,7 +16,7 @@ export function createKafka(
   now: () => number,
 ): KafkaClient {
   registerCodecs();
-  checkRecordChecksums();
+  readRecordBatches();
   return new Kafka({
     clientId: clientId.replaceAll(/[^A-Za-z0-9._-]/g, '_'),
     brokers: brokerPlaces(settings),

@@ -3,8 +3,10 @@ declare module 'kafkajs/src/protocol/decoder.js' {
   class Decoder {
     constructor(buffer: Buffer);
     readonly buffer: Buffer;
-    readonly offset: number;
+    offset: number;
     slice(size: number): Decoder;
+    readInt32(): number;
+    readArray(reader: (decoder: Decoder) => unknown): unknown[];
   }
   // The library is CommonJS: the class is all that the file exports.
   export = Decoder;

@@ -9,7 +9,10 @@ export interface KafkaRecord {
   readonly headers?: RecordHeaders | undefined;
 }
 
-export type RecordHeaders = Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>;
+/** A header may have a name and no value. */
+type HeaderValue = Buffer | string | null;
+
+export type RecordHeaders = Readonly<Record<string, HeaderValue | readonly HeaderValue[] | undefined>>;
 
 export interface TopicPartition {
   readonly topic: string;
@@ -48,7 +51,11 @@ export type FaultCode = (typeof FAULT_CODES)[number];
 
 /** The last value of a header, as text; undefined when it is not there. */
 export function headerText(headers: RecordHeaders | undefined, name: string): string | undefined {
-  const given = headers?.[name];
-  const value = Array.isArray(given) ? given.at(-1) : given;
-  return value === undefined || typeof value === 'string' ? value : value.toString();
+  const given = headers !== undefined && Object.hasOwn(headers, name) ? headers[name] : undefined;
+  const value = isList(given) ? given.at(-1) : given;
+  return value?.toString();
+}
+
+function isList(value: RecordHeaders[string]): value is readonly HeaderValue[] {
+  return Array.isArray(value);
 }
