@@ -74,6 +74,7 @@ for _, key in ipairs({changes, letters}) do
   if kind ~= 'stream' and kind ~= 'none' then return {3, key} end
 end
 local last = #ARGV - 2
+${when(!isReplay, "-- Whatever may be forbidden to this user and raises has to do so before the position moves.\nlocal room = ARGV[3] - redis.call('XLEN', letters)")}
 ${when(!isReplay, "local begun = pcall('HSET', position, 'next', ARGV[last + 1], 'ts', ARGV[last + 2])\nif isError(begun) then return begun end")}
 local at, record, suppressed, dead = 4, 0, 0, 0
 while at <= last do
@@ -83,7 +84,7 @@ while at <= last do
   ${when(isReplay, "if ARGV[3] == '1' and redis.call('EXISTS', key) == 1 then return {5} end")}
   if op == 'f' then
     local count = tonumber(ARGV[at])
-    if redis.call('XLEN', letters) >= tonumber(ARGV[3]) then
+    if dead >= room then
       redis.call('HSET', position, 'next', offset, 'ts', '')
       return {4, suppressed, dead, record, offset, ''}
     end

@@ -1,0 +1,52 @@
+import { deepEqual, equal } from 'node:assert/strict';
+import { test } from 'node:test';
+import { Redis } from 'ioredis';
+import { applyScript } from '../../modules/kafka-ingest/src/apply-script.ts';
+import { startRedis } from '../helpers/redis.ts';
+
+const KEYS = ['position', 'changes:t:0', 'dlq:kafka-ingest', 'position'];
+const { lua } = applyScript({
+  payload: 'none',
+  suppressUnchanged: false,
+  hasChannel: false,
+  hasIndex: false,
+  hasChanges: false,
+});
+
+const stored = (offset: string): string[] => ['h', offset, `key:${offset}`, '2', 'a', offset];
+const faulty = (offset: string): string[] => ['f', offset, '', '2', 'offset', offset];
+
+for (const command of ['set', 'del', 'type', 'hget', 'hset', 'xlen', 'xadd']) {
+  test(`KI-2 KI-13: a user who may not call ${command} loses no record: the position never passes what was not applied`, async (t) => {
+    const redis = await startRedis(t);
+    const owner = new Redis({ port: redis.port, host: '127.0.0.1' });
+    t.after(() => owner.disconnect());
+    await owner.hset('position', 'next', '0');
+    await owner.call('ACL', ['SETUSER', 'weak', 'on', '>x', '~*', '&*', '+@all', `-${command}`]);
+    const weak = new Redis({ port: redis.port, host: '127.0.0.1', username: 'weak', password: 'x' });
+    t.after(() => weak.disconnect());
+    const records = [...stored('0'), ...faulty('1'), 's', '2', 'key:2', 'x', 'd', '3', 'key:gone'];
+    const run = (client: Redis): Promise<unknown> =>
+      client.eval(lua, KEYS.length, ...KEYS, '0', '10', '100', ...records, '4', '1700');
+    const reply = await run(weak).catch((error: unknown) => error);
+    const next = Number(await owner.hget('position', 'next'));
+    const refused = Array.isArray(reply) && reply[0] === 2 ? Number(reply[4]) : 0;
+    equal(next, refused, String(reply));
+    if (next > 0) deepEqual(await owner.hgetall('key:0'), { a: '0' });
+    if (next > 1) equal(await owner.xlen('dlq:kafka-ingest'), 1);
+  });
+}
+
+test('KI-14: a call ends before the dead letter that there is no room for, those of the same call counted in', async (t) => {
+  const redis = await startRedis(t);
+  const owner = new Redis({ port: redis.port, host: '127.0.0.1' });
+  t.after(() => owner.disconnect());
+  await owner.hset('position', 'next', '0');
+  await owner.xadd('dlq:kafka-ingest', '*', 'offset', '-1');
+  const records = [...faulty('0'), ...stored('1'), ...faulty('2'), ...stored('3')];
+  const reply = await owner.eval(lua, KEYS.length, ...KEYS, '0', '10', '2', ...records, '4', '1700');
+  deepEqual(reply, [4, 0, 1, 2, '2', '']);
+  equal(await owner.hget('position', 'next'), '2');
+  equal(await owner.xlen('dlq:kafka-ingest'), 2);
+  deepEqual([await owner.exists('key:1'), await owner.exists('key:3')], [1, 0]);
+});
