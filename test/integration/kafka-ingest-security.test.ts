@@ -157,3 +157,22 @@ test('RD-22: the Redis user of the README is enough for everything that the modu
   equal(await part.client.get(key), 'bad');
   equal(part.ingest.health().state, 'ok');
 });
+
+test('KI-13 KI-14: what the Redis user may not do makes no dead letters: the partition waits, says so, and goes on when it may', async (t) => {
+  const settings = { redisUsername: 'narrow', redisPassword: 'x', indexKey: 'narrow:index' };
+  const part = await ingestPart(t, { kafka, redis, settings });
+  const allow = (rule: string): Promise<unknown> =>
+    part.client.call('ACL', ['SETUSER', 'narrow', 'on', '>x', '~*', '&*', ...rule.split(' ')]);
+  await allow('+@all -sadd');
+  const before = await part.client.xlen('dlq:kafka-ingest');
+  await kafka.produce(
+    part.topic,
+    [0, 1, 2].map((n) => ({ key: `${part.topic}:${n}`, value: `{"n":${n}}` })),
+  );
+  await part.start();
+  await part.until('it says what is refused', () => /check its ACL/.test(part.ingest.health().detail ?? ''));
+  await allow('+sadd');
+  await part.settled();
+  equal(await part.client.xlen('dlq:kafka-ingest'), before);
+  for (const n of [0, 1, 2]) equal(await part.client.hget(`${part.topic}:${n}`, 'n'), String(n));
+});

@@ -1,5 +1,5 @@
 import type { Clock, Log } from '@iotedge-redis/common';
-import { errorText, exponential, replyWord, SuiteError } from '@iotedge-redis/common';
+import { classifyRedisError, errorText, exponential, replyWord, SuiteError } from '@iotedge-redis/common';
 import { BatchQueue } from './batch-queue.ts';
 import type { EncodedCall } from './call.ts';
 import { encodeCall } from './call.ts';
@@ -391,7 +391,7 @@ export class PartitionLane implements TopicPartition {
     const word = replyWord(reply);
     if (word === 'WRONGTYPE') {
       this.#known.set(offset, { code: 'WRONG_TYPE', reason: 'the key holds another type of value' });
-    } else if (word === 'ERR') {
+    } else if (word === 'ERR' && classifyRedisError(reply).code !== 'REDIS_DENIED') {
       this.#known.set(offset, { code: 'REFUSED', reason: 'Redis refused the record' });
     } else {
       this.#waitMs = RETRY_MAX_MS;
