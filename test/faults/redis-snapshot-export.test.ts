@@ -187,7 +187,7 @@ test('a storage that stands still is waited for, with the spool at local speed a
   }
 });
 
-// The link of 2 MB/s and 300 MB are scaled down in a short run: 30 MB and 1 MB/s take half a minute.
+// The link of 2 MB/s and 300 MB are scaled down in a short run: 20 MB and 1 MB/s take twenty seconds each.
 const LINK_BYTES = ROUNDS >= 10 ? 300_000_000 : 20_000_000;
 const LINK_RATE = ROUNDS >= 10 ? 2_000_000 : 1_000_000;
 

@@ -4,7 +4,7 @@ import { Patience } from '@iotedge-redis/common/blob';
 import type { Waiting } from '@iotedge-redis/common/blob';
 import { Redis } from 'ioredis';
 import { runImport } from '../../modules/redis-snapshot/src/import/import-run.ts';
-import type { ImportOptions } from '../../modules/redis-snapshot/src/import/import-run.ts';
+import type { ImportOptions } from '../../modules/redis-snapshot/src/import/import-options.ts';
 import { createFileInput } from '../../modules/redis-snapshot/src/import/rdb-input.ts';
 import type { ImportPolicy } from '../../modules/redis-snapshot/src/settings.ts';
 
@@ -88,11 +88,13 @@ export async function saveRdb(redis: { readonly port: number; readonly dir: stri
 /** Numbers of keys by database, this module's own left out. */
 export async function keyCounts(port: number): Promise<Readonly<Record<string, number>>> {
   return withRedis(port, async (client) => {
-    const info = await client.info('keyspace');
-    const own = (await client.keys('iotedge-redis:redis-snapshot:*')).length;
-    const counts = [...info.matchAll(/^db(\d+):keys=(\d+)/gm)].map(
-      ([, db = '', keys]) => [db, Number(keys) - (db === '0' ? own : 0)] as const,
+    // Both of the same moment: the module's own keys come and go.
+    const replies = await client.multi().info('keyspace').keys('iotedge-redis:redis-snapshot:*').exec();
+    const [info, keys] = (replies ?? []).map(([, reply]) => reply);
+    const own = Array.isArray(keys) ? keys.length : 0;
+    const counts = [...String(info).matchAll(/^db(\d+):keys=(\d+)/gm)].map(
+      ([, db = '', count]) => [db, Number(count) - (db === '0' ? own : 0)] as const,
     );
-    return Object.fromEntries(counts.filter(([, keys]) => keys > 0));
+    return Object.fromEntries(counts.filter(([, count]) => count > 0));
   });
 }

@@ -33,7 +33,7 @@ export class BlockUpload {
   readonly #options: BlockUploadOptions;
   readonly #ids: string[] = [];
   readonly #underWay = new Set<Promise<void>>();
-  #known: Promise<ReadonlyMap<string, number>> | undefined;
+  readonly #known: Promise<ReadonlyMap<string, number>>;
   #failure: Error | undefined;
   #atOnce = 1;
   /** Of one block beside the others. */
@@ -41,6 +41,9 @@ export class BlockUpload {
 
   constructor(options: BlockUploadOptions) {
     this.#options = options;
+    // Asked at once, so that no block waits for the answer when it comes.
+    this.#known = this.#staged();
+    this.#known.catch(() => undefined);
   }
 
   /** Resolves when there is room for another one; rejects when a block cannot be staged. */
@@ -67,7 +70,7 @@ export class BlockUpload {
 
   async #stage(id: string, crc: Buffer, bytes: Buffer): Promise<void> {
     const { patience, onUploaded } = this.#options;
-    const known = await (this.#known ??= this.#staged());
+    const known = await this.#known;
     if (known.get(id) !== bytes.length) await patience.until(() => this.#attempt({ id, bytes, crc }));
     onUploaded(bytes.length);
   }

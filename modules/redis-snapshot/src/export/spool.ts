@@ -19,6 +19,7 @@ export class SpoolFile {
   #gatheredBytes = 0;
   #written: number;
   #facts: SpooledFacts | undefined;
+  #isWritten: boolean;
   #failure: Error | undefined;
   #waiting: (() => void)[] = [];
 
@@ -27,6 +28,7 @@ export class SpoolFile {
     this.#file = file;
     this.#written = written;
     this.#facts = facts;
+    this.#isWritten = facts !== undefined;
   }
 
   /** A new file in place of whatever has its name; TOO_LARGE when the volume has no room for so many bytes. */
@@ -73,12 +75,14 @@ export class SpoolFile {
   /** Makes the file last: only after this is it found again by a later start. */
   async finish(facts: SpooledFacts): Promise<void> {
     await this.#flush();
+    this.#isWritten = true;
+    // The reader need not wait until the volume has it for good.
+    this.#tell();
     await this.#file.sync();
     const draft = `${factsPath(this.path)}.new`;
     await writeFile(draft, JSON.stringify(facts), { mode: 0o600, flush: true });
     await rename(draft, factsPath(this.path));
     this.#facts = facts;
-    this.#tell();
   }
 
   /** Nothing more will come: whoever reads behind the writer is told why. */
@@ -87,9 +91,9 @@ export class SpoolFile {
     this.#tell();
   }
 
-  /** Up to so many bytes from there, as soon as they are all written or the file is whole; undefined at its end. */
+  /** Up to so many bytes from there, as soon as they are all written or nothing follows; undefined at the file's end. */
   async read(offset: number, bytes: number): Promise<Buffer | undefined> {
-    while (this.#written < offset + bytes && this.#facts === undefined) {
+    while (this.#written < offset + bytes && !this.#isWritten) {
       if (this.#failure !== undefined) throw this.#failure;
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }

@@ -1,57 +1,28 @@
 import { SuiteError } from '@iotedge-redis/common';
-import type { Clock, JsonObject, Log, RedisConnection } from '@iotedge-redis/common';
+import type { JsonObject } from '@iotedge-redis/common';
 import { Patience } from '@iotedge-redis/common/blob';
-import type { ImportPolicy } from '../settings.ts';
 import { mustBeEmpty } from './empty-target.ts';
 import { sweep } from './exact-sweep.ts';
 import { flush, mustHaveNoFunctions, restoreFunctions } from './functions.ts';
 import { CheckpointStore } from './import-checkpoint.ts';
 import type { Counts, ImportCheckpoint } from './import-checkpoint.ts';
-import { inspect, totalsOf } from './import-plan.ts';
-import type { ImportPart, ImportPlan, Totals } from './import-plan.ts';
+import type { ImportOptions } from './import-options.ts';
+import { totalsOf } from './import-plan.ts';
+import type { ImportPart, Totals } from './import-plan.ts';
+import { describeImport } from './import-result.ts';
+import { inspectParts } from './inspect-parts.ts';
 import { scanKeys, unlinkKeys } from './key-scan.ts';
 import type { KeyScanOptions } from './key-scan.ts';
 import { isModuleKey } from './own-keys.ts';
-import type { RdbInput } from './rdb-input.ts';
 import { refuseBeforehand, refuseForMemory } from './refusals.ts';
 import { restorePhase } from './restore-phase.ts';
 import type { PhaseOutcome } from './restore-phase.ts';
 import { CheckpointLost } from './restore-lane.ts';
-import { findSpares, flushDatabase, swap } from './staging.ts';
+import { chooseSpares, flushDatabase, swap } from './staging.ts';
 import type { Spares } from './staging.ts';
 import { keyspaceOf, learnTarget } from './target.ts';
 import type { Target } from './target.ts';
 import { undo } from './undo.ts';
-
-export interface ImportOptions {
-  readonly runId: string;
-  /** The files of the snapshot: one for each server that was exported. */
-  readonly inputs: readonly RdbInput[];
-  readonly policy: ImportPolicy;
-  /**
-   * `always` restores into spare databases and swaps them in one step, or refuses; `never` restores in place; `auto` stages where the
-   * policy is `exact` and the server has the room.
-   */
-  readonly staging: 'auto' | 'always' | 'never';
-  /** One that nobody else uses: commands rely on following each other. */
-  readonly connection: RedisConnection;
-  /** Database of that connection. */
-  readonly homeDb: number;
-  readonly isCluster: boolean;
-  readonly timeoutMs: number;
-  /** Begins the keys of this instance of the module. */
-  readonly prefix: string;
-  readonly patience: Patience;
-  readonly signal: AbortSignal;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** What an earlier start of the same run found in the files. */
-  readonly plans: readonly ImportPlan[];
-  keepPlans(plans: readonly ImportPlan[]): Promise<void>;
-  /** Throws when a file is not what the manifest says of it. */
-  checkPlan?(plan: ImportPlan, part: number): void;
-  progress(fields: JsonObject): void;
-}
 
 /** An abort with this reason takes the import back where the policy asks for that; any other lets it go on later. */
 const CANCELLED = 'cancelled';
@@ -63,7 +34,7 @@ const TAKE_BACK_MS = 60_000;
 export async function runImport(options: ImportOptions): Promise<JsonObject> {
   const { clock, log } = options;
   const started = clock.now();
-  const parts = await inspectAll(options);
+  const parts = await inspectParts(options);
   for (const { plan } of parts)
     if (!plan.isVerified) log.warn('the RDB has no checksum; only its structure was checked');
   const target = await options.patience.until(() =>
@@ -71,20 +42,6 @@ export async function runImport(options: ImportOptions): Promise<JsonObject> {
   );
   const result = await new ImportRun(options, parts, target).run();
   return { ...result, durationMs: clock.now() - started };
-}
-
-async function inspectAll(options: ImportOptions): Promise<readonly ImportPart[]> {
-  const { inputs, plans, signal } = options;
-  const parts: ImportPart[] = [];
-  for (const [index, input] of inputs.entries()) {
-    const known = plans[index]?.inputVersion === input.version ? plans[index] : undefined;
-    const report = (bytes: number): void => options.progress({ phase: 'check', file: index + 1, bytes });
-    const plan = known ?? (await inspect(input, signal, report));
-    options.checkPlan?.(plan, index);
-    parts.push({ input, plan });
-  }
-  await options.keepPlans(parts.map(({ plan }) => plan));
-  return parts;
 }
 
 class ImportRun {
@@ -130,7 +87,10 @@ class ImportRun {
     if (checkpoint.phase === 'sweep') await this.#sweep();
     if (checkpoint.phase === 'swapped') await this.#tidyUp(spares);
     await patience.until(() => this.#store.forget());
-    return this.#result(isStaged);
+    return describeImport({
+      ...{ policy: this.#options.policy, isStaged, parts: this.#parts, totals: this.#totals },
+      ...{ counts: this.#counts, deleted: this.#deleted, keptFunctions: this.#keptFunctions },
+    });
   }
 
   /** Looks whether the file may be imported at all, and writes the first checkpoint. */
@@ -142,7 +102,7 @@ class ImportRun {
       await mustBeEmpty(this.#scan, target.keyspace);
       await mustHaveNoFunctions(connection, this.#totals);
     }
-    const spares = await this.#chooseSpares();
+    const spares = await chooseSpares(this.#options, this.#totals, target);
     const isBeside = policy !== 'replace' && (policy !== 'exact' || spares.length > 0);
     refuseForMemory(this.#totals, target, isBeside);
     if (staging === 'always' && spares.length === 0 && this.#totals.databases.size > 0) {
@@ -166,22 +126,6 @@ class ImportRun {
     };
     await patience.until(() => this.#store.save(checkpoint));
     return checkpoint;
-  }
-
-  async #chooseSpares(): Promise<Spares> {
-    const { policy, staging, connection, homeDb } = this.#options;
-    const isPossible = policy === 'exact' || policy === 'failIfNotEmpty';
-    if (staging === 'never' || !isPossible || (staging === 'auto' && policy !== 'exact')) return [];
-    const spares = await findSpares(connection, this.#totals.databases.keys(), this.#target, homeDb);
-    if (spares === undefined || staging === 'always') return spares ?? [];
-    try {
-      refuseForMemory(this.#totals, this.#target, true);
-      return spares;
-    } catch (error) {
-      // Both together do not fit; what is there makes room as it is replaced.
-      if (error instanceof SuiteError && error.code === 'REDIS_OOM') return [];
-      throw error;
-    }
   }
 
   async #functionsFirst(checkpoint: ImportCheckpoint): Promise<void> {
@@ -379,26 +323,5 @@ class ImportRun {
       giveUpAfterMs: TAKE_BACK_MS,
       onWaiting: () => undefined,
     });
-  }
-
-  #result(isStaged: boolean): JsonObject {
-    const { bytes, keys, isVerified, functions, databases } = this.#totals;
-    const [first] = this.#parts;
-    const moduleData = [...new Set(this.#parts.flatMap(({ plan }) => plan.moduleAux))];
-    return {
-      policy: this.#options.policy,
-      isStaged,
-      isVerified,
-      rdbVersion: first?.plan.version ?? 0,
-      server: `${first?.plan.family ?? ''} ${first?.plan.serverVersion ?? ''}`.trim(),
-      bytes,
-      keys,
-      databases: Object.fromEntries([...databases].map(([db, count]) => [String(db), count])),
-      ...this.#counts,
-      deleted: this.#deleted,
-      functions,
-      ...(this.#keptFunctions > 0 ? { functionsKept: this.#keptFunctions } : {}),
-      ...(moduleData.length > 0 ? { moduleDataLeftOut: moduleData } : {}),
-    };
   }
 }

@@ -90,6 +90,24 @@ export class RestoreChunk {
     return this.commands.backing.subarray(keyEnd - keyLength, keyEnd);
   }
 
+  /** The commands of some entries only. */
+  again(entries: readonly ChunkEntry[]): CommandBuffer {
+    const size = entries.reduce((sum, { start, end }) => sum + end - start, 0);
+    const out = new CommandBuffer(size);
+    for (const { start, end } of entries) out.append(this.commands.backing, start, end);
+    out.count = entries.length;
+    return out;
+  }
+
+  /** The same one by one, with their keys. */
+  apart(entries: readonly ChunkEntry[]): { key: Buffer; bytes: Buffer }[] {
+    const { bytes } = this.commands;
+    return entries.map((entry) => ({
+      key: this.keyOf(entry),
+      bytes: bytes.subarray(entry.start, entry.end),
+    }));
+  }
+
   #payload(parser: RdbParser): void {
     const { commands } = this;
     const footer = this.#footer;

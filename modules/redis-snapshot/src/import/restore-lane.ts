@@ -1,15 +1,9 @@
-import {
-  CommandBuffer,
-  SuiteError,
-  classifyRedisError,
-  replyWord,
-  sendEncoded,
-  sendEncodedByKey,
-} from '@iotedge-redis/common';
+import { CommandBuffer, SuiteError, sendEncoded, sendEncodedByKey } from '@iotedge-redis/common';
 import type { RedisClient, RedisConnection } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
-import { typeName } from '../rdb/layouts.ts';
 import type { ChunkEntry, RestoreChunk } from './restore-chunk.ts';
+import { judgeReplies } from './restore-replies.ts';
+import type { IfThere } from './restore-replies.ts';
 
 /** Redis does not hold what this run wrote last: it was wiped, or came back with an older state. */
 export class CheckpointLost extends SuiteError {
@@ -45,8 +39,7 @@ export interface LaneOptions {
   readonly targetDb: (db: number) => number;
   /** Entries before this offset may have been sent by an earlier start: when they are there, they are ours. */
   readonly sentBefore: number;
-  /** A key that is there already: `skip` leaves it, `fail` ends the run, `never` cannot happen (REPLACE). */
-  readonly ifThere: 'skip' | 'fail' | 'never';
+  readonly ifThere: IfThere;
   onDelivered(outcome: { readonly restored: number; readonly skipped: number }): void;
 }
 
@@ -80,7 +73,7 @@ export class RestoreLane {
   #isSure = false;
   #until: number;
   #failure: Error | undefined;
-  #spare: Buffer | undefined;
+  readonly #spares: Buffer[] = [];
   /** Keys that somebody else had written: not to be taken away again. */
   readonly conflicts: Buffer[] = [];
 
@@ -96,9 +89,7 @@ export class RestoreLane {
 
   /** Memory of a chunk that is done with, for the next one. */
   takeSpare(): Buffer | undefined {
-    const spare = this.#spare;
-    this.#spare = undefined;
-    return spare;
+    return this.#spares.pop();
   }
 
   /** Nothing from here on was sent. */
@@ -139,7 +130,8 @@ export class RestoreLane {
 
   #landed(flight: Flight): void {
     flight.isDone = true;
-    this.#spare = flight.chunk.commands.backing;
+    // As many as are in use at once: memory outside of the heap is given back late, and fresh one costs page faults.
+    if (this.#spares.length < WINDOW) this.#spares.push(flight.chunk.commands.backing);
     while (this.#flights[0]?.isDone === true) this.#flights.shift();
   }
 
@@ -168,7 +160,6 @@ export class RestoreLane {
   async #exchangeAll(client: RedisClient, chunk: RestoreChunk, tally: Tally): Promise<Error | undefined> {
     const { isCluster, checkpointKey } = this.#options;
     const { pending } = tally;
-    const isRepeat = tally.attempts > 1;
     if (!this.#isSure) {
       if (!this.#isHeld(await client.get(checkpointKey))) return new CheckpointLost();
       this.#isSure = true;
@@ -177,10 +168,10 @@ export class RestoreLane {
     const held: unknown[] = [];
     if (isCluster) {
       held.push(await client.getset(checkpointKey, this.#checkpoint()));
-      replies = await sendEncodedByKey(client, 'restore', apart(chunk, pending));
+      replies = await sendEncodedByKey(client, 'restore', chunk.apart(pending));
       held.push(await client.getset(checkpointKey, this.#checkpoint()));
     } else {
-      const body = isRepeat ? again(chunk, pending) : chunk.commands;
+      const body = tally.attempts > 1 ? chunk.again(pending) : chunk.commands;
       const head = this.#head(chunk.db);
       const all = await sendEncoded(client, head, body, this.#tail());
       replies = all.splice(head.count, body.count);
@@ -188,7 +179,7 @@ export class RestoreLane {
       held.push(all[0], all.at(-1));
     }
     for (const reply of held) if (!this.#isHeld(reply)) return new CheckpointLost();
-    return this.#judge(tally, pending, { chunk, replies, isRepeat });
+    return this.#judge(chunk, tally, replies);
   }
 
   /** The checkpoint goes before the keys that it announces, on the same connection. */
@@ -232,40 +223,16 @@ export class RestoreLane {
   }
 
   /** Settles the entries that have an answer; throws when some have to be sent again, resolves with why one was refused. */
-  #judge(
-    tally: Tally,
-    sent: readonly ChunkEntry[],
-    { chunk, replies, isRepeat }: { chunk: RestoreChunk; replies: readonly unknown[]; isRepeat: boolean },
-  ): Error | undefined {
+  #judge(chunk: RestoreChunk, tally: Tally, replies: readonly unknown[]): Error | undefined {
     const { ifThere, sentBefore } = this.#options;
-    const pending: ChunkEntry[] = [];
-    let passing: Error | undefined;
-    let refused: Error | undefined;
-    sent.forEach((entry, index) => {
-      const error = replies[index];
-      if (!(error instanceof Error)) {
-        tally.restored += 1;
-        return;
-      }
-      const word = replyWord(error);
-      if (word === 'BUSYKEY') {
-        if (isRepeat || entry.offset < sentBefore) tally.restored += 1;
-        else if (ifThere === 'skip') tally.skipped += 1;
-        else {
-          this.conflicts.push(Buffer.from(chunk.keyOf(entry)));
-          refused ??= new SuiteError(
-            'CONFLICT',
-            `restoring keys: the key of the entry at byte ${entry.offset} of the RDB was written by somebody else meanwhile`,
-          );
-        }
-      } else if (word === undefined || classifyRedisError(error).retryable) {
-        pending.push(entry);
-        passing ??= error;
-      } else refused ??= refusal(entry, error);
-    });
-    tally.pending = pending;
-    if (refused === undefined && passing !== undefined) throw passing;
-    return refused;
+    const ours = tally.attempts > 1 ? Infinity : sentBefore;
+    const verdict = judgeReplies(tally.pending, replies, { ifThere, sentBefore: ours });
+    tally.restored += verdict.restored;
+    tally.skipped += verdict.skipped;
+    tally.pending = verdict.pending;
+    for (const entry of verdict.conflicts) this.conflicts.push(Buffer.from(chunk.keyOf(entry)));
+    if (verdict.refused === undefined && verdict.passing !== undefined) throw verdict.passing;
+    return verdict.refused;
   }
 }
 
@@ -273,27 +240,4 @@ function select(out: CommandBuffer, db: number): void {
   out.begin(2);
   out.text('SELECT');
   out.number(db);
-}
-
-/** The commands of some entries only. */
-function again(chunk: RestoreChunk, entries: readonly ChunkEntry[]): CommandBuffer {
-  const size = entries.reduce((sum, { start, end }) => sum + end - start, 0);
-  const out = new CommandBuffer(size);
-  for (const { start, end } of entries) out.append(chunk.commands.backing, start, end);
-  out.count = entries.length;
-  return out;
-}
-
-function apart(chunk: RestoreChunk, entries: readonly ChunkEntry[]): { key: Buffer; bytes: Buffer }[] {
-  const { bytes } = chunk.commands;
-  return entries.map((entry) => ({ key: chunk.keyOf(entry), bytes: bytes.subarray(entry.start, entry.end) }));
-}
-
-function refusal(entry: ChunkEntry, error: Error): SuiteError {
-  const classified = classifyRedisError(error);
-  const what = `restoring keys: Redis refused the entry at byte ${entry.offset} of the RDB (${typeName(entry.type)})`;
-  // The catch-all word is what a payload gets that is not in order.
-  if (replyWord(error) === 'ERR')
-    return new SuiteError('DATA_INVALID', `${what}: it does not take the value; the file may be damaged`);
-  return new SuiteError(classified.code, `${what}: ${classified.message}`);
 }

@@ -1,9 +1,12 @@
 import { SuiteError, replyWord } from '@iotedge-redis/common';
 import type { RedisConnection } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
+import type { ImportOptions } from './import-options.ts';
+import type { Totals } from './import-plan.ts';
 import { inDatabase, scanKeys } from './key-scan.ts';
 import type { KeyScanOptions } from './key-scan.ts';
 import { isModuleKey } from './own-keys.ts';
+import { refuseForMemory } from './refusals.ts';
 import type { Target } from './target.ts';
 
 export type Spares = readonly (readonly [db: number, spare: number])[];
@@ -12,7 +15,7 @@ export type Spares = readonly (readonly [db: number, spare: number])[];
  * An empty spare database for each database of the file, from the last one down. Undefined when there are not enough, or the server
  * cannot swap databases.
  */
-export async function findSpares(
+async function findSpares(
   connection: RedisConnection,
   databases: Iterable<number>,
   target: Target,
@@ -27,6 +30,27 @@ export async function findSpares(
   if (free.length < wanted.length) return undefined;
   const spares = wanted.map((db, index) => [db, free[index] ?? 0] as const);
   return (await maySwap(connection, free[0] ?? 0)) ? spares : undefined;
+}
+
+/** The spare databases that the policy and the memory allow; none when the keys go in place. */
+export async function chooseSpares(
+  options: Pick<ImportOptions, 'policy' | 'staging' | 'connection' | 'homeDb'>,
+  totals: Totals,
+  target: Target,
+): Promise<Spares> {
+  const { policy, staging, connection, homeDb } = options;
+  const isPossible = policy === 'exact' || policy === 'failIfNotEmpty';
+  if (staging === 'never' || !isPossible || (staging === 'auto' && policy !== 'exact')) return [];
+  const spares = await findSpares(connection, totals.databases.keys(), target, homeDb);
+  if (spares === undefined || staging === 'always') return spares ?? [];
+  try {
+    refuseForMemory(totals, target, true);
+    return spares;
+  } catch (error) {
+    // Both together do not fit; what is there makes room as it is replaced.
+    if (error instanceof SuiteError && error.code === 'REDIS_OOM') return [];
+    throw error;
+  }
 }
 
 /** Swapping a database with itself changes nothing, and tells whether the command is there and permitted. */

@@ -1,0 +1,120 @@
+/** A redis-snapshot as its image starts it, with what the benchmarks of its methods share. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Redis } from 'ioredis';
+import { findProgram } from '../local-edge/src/services/find-server.ts';
+import type { TestAzurite } from '../test/helpers/azurite.ts';
+import { imageCommand } from './image-command.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+export interface SnapshotModule {
+  readonly pid: number | undefined;
+  /** Calls the method and resolves with the run's result once its state is `done`. */
+  run(method: 'Export' | 'Import', payload: unknown): Promise<Record<string, unknown>>;
+  stop(): void;
+}
+
+/** Starts the bundle `main` with the image's flags and resolves at once; the first `run` waits until it answers. */
+export function startSnapshotModule(options: {
+  readonly main: string;
+  /** For its state; a folder of its own. */
+  readonly folder: string;
+  readonly port: number;
+  readonly redisPort: number;
+  readonly azurite: TestAzurite;
+}): SnapshotModule {
+  const { main, folder, port, redisPort, azurite } = options;
+  const { environment, flags } = imageCommand(join(root, 'modules/redis-snapshot/Dockerfile.amd64'));
+  const child = spawn(process.execPath, [...flags, main], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: {
+      ...environment,
+      PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: join(folder, 'compiled'),
+      HTTP_PORT: String(port),
+      HTTP_HOST: '127.0.0.1',
+      STATE_DIR: join(folder, 'state'),
+      REDIS_ENDPOINT: `127.0.0.1:${redisPort}`,
+      BLOB_ENDPOINT: azurite.endpoint,
+      BLOB_CONTAINER_NAME: azurite.container,
+      BLOB_SAS_TOKEN: azurite.sas({ permissions: 'rcwdl' }),
+      RETAIN_SNAPSHOTS: '1',
+    },
+  });
+  const call = async (method: string, payload: unknown): Promise<Record<string, unknown>> => {
+    const answer = await fetch(`http://127.0.0.1:${port}/methods/${method}`, {
+      method: 'POST',
+      body: JSON.stringify(payload),
+    });
+    const reply = (await answer.json()) as Record<string, unknown>;
+    return (reply['payload'] ?? reply) as Record<string, unknown>;
+  };
+  const begin = async (method: string, payload: unknown): Promise<string> => {
+    for (const deadline = Date.now() + 60_000; ;) {
+      const { runId } = await call(method, payload).catch(() => ({ runId: undefined }));
+      if (typeof runId === 'string') return runId;
+      if (Date.now() > deadline) throw new Error('the module does not start');
+      await pause(50);
+    }
+  };
+  return {
+    pid: child.pid,
+    async run(method, payload) {
+      const runId = await begin(method, payload);
+      for (;;) {
+        const { state, result, message } = await call('Operation', { runId });
+        if (state === 'done') return result as Record<string, unknown>;
+        if (state === 'failed') throw new Error(`${method} failed: ${String(message)}`);
+        await pause(10);
+      }
+    },
+    stop: () => void child.kill('SIGKILL'),
+  };
+}
+
+/** The redis-cli that belongs to the server that is found. */
+export async function spawnRedisCli(
+  args: readonly string[],
+  stdin: 'ignore' | number = 'ignore',
+): Promise<ChildProcess> {
+  const program = await findProgram('redis');
+  return spawn('redis-cli', [...args], {
+    stdio: [stdin, 'ignore', 'ignore'],
+    env: {
+      ...process.env,
+      ...program.env,
+      PATH: `${program.folders.join(':')}:${process.env['PATH'] ?? ''}`,
+    },
+  });
+}
+
+/** Resolves when the program has ended well. */
+export async function ended(child: ChildProcess): Promise<void> {
+  const [code] = (await once(child, 'exit')) as [number | null];
+  if (code !== 0) throw new Error(`${child.spawnfile} ended with ${code}`);
+}
+
+/** Strings of 20 to 500 bytes, hashes, sets, sorted sets and lists, some with an expiry. */
+export async function fillSnapshotData(client: Redis, keys: number): Promise<void> {
+  for (let from = 0; from < keys; from += 5000) {
+    const pipeline = client.pipeline();
+    for (let at = from; at < Math.min(keys, from + 5000); at += 1) {
+      const text = `${at}-`.repeat(4 + (at % 80));
+      if (at % 10 < 6) pipeline.set(`string:${at}`, text);
+      else if (at % 10 === 6) pipeline.hset(`hash:${at}`, { id: at, name: text, state: 'on' });
+      else if (at % 10 === 7) pipeline.sadd(`set:${at}`, at, at + 1, at + 2);
+      else if (at % 10 === 8) pipeline.zadd(`zset:${at}`, 1, 'a', 2, text);
+      else pipeline.rpush(`list:${at}`, text, 'b', 'c');
+      if (at % 7 === 0) pipeline.pexpire(`string:${at}`, 86_400_000);
+    }
+    await pipeline.exec();
+  }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
