@@ -54,6 +54,8 @@ export class BlobSync implements Component<SyncSettings> {
   readonly #healthListeners: (() => void)[] = [];
   #settings: SyncSettings;
   #wanted: Trigger | undefined;
+  /** How an import that did not come to its end goes on: as a new one as long as it has not begun. */
+  #goesOn: Trigger = 'resume';
   #wake: () => void = () => undefined;
   #loop: Promise<void> = Promise.resolve();
   #cancel: AbortController | undefined;
@@ -119,7 +121,7 @@ export class BlobSync implements Component<SyncSettings> {
       (failure?.code.startsWith('SAS_') === true || waiting?.code.startsWith('SAS_') === true)
     ) {
       this.#cancel?.abort('new SAS');
-      this.#trigger('resume');
+      this.#trigger(this.#goesOn);
     }
     this.#wake();
     this.#view.report();
@@ -184,6 +186,7 @@ export class BlobSync implements Component<SyncSettings> {
   }
 
   async #runOnce(trigger: Trigger): Promise<void> {
+    if (trigger === 'new') this.#goesOn = 'new';
     const cancel = new AbortController();
     this.#cancel = cancel;
     const signal = AbortSignal.any([this.#stopping.signal, cancel.signal]);
@@ -228,7 +231,10 @@ export class BlobSync implements Component<SyncSettings> {
       clock: this.#clock,
       log: this.#log,
       signal,
-      onProgress: (progress) => this.#view.progressed(progress),
+      onProgress: (progress) => {
+        this.#goesOn = 'resume';
+        this.#view.progressed(progress);
+      },
     });
   }
 
@@ -239,7 +245,7 @@ export class BlobSync implements Component<SyncSettings> {
       if (cancel.signal.reason === 'cancelled') await this.#leaveCancelled();
     } else if (failure.code.startsWith('SAS_') && sas !== this.#settings.blobSasToken) {
       // The refused request was on its way when the new SAS came.
-      this.#trigger('resume');
+      this.#trigger(this.#goesOn);
     } else this.#view.failed(failure);
   }
 
@@ -270,7 +276,7 @@ export class BlobSync implements Component<SyncSettings> {
     if (this.#cancel !== undefined || this.#wanted !== undefined)
       return `an import is under way: ${this.#view.sentence()}`;
     const isUnfinished = this.#view.state === 'cancelled' || this.#view.failure !== undefined;
-    this.#trigger(isOnlyIfChanged ? 'check' : isUnfinished ? 'resume' : 'new');
+    this.#trigger(isOnlyIfChanged ? 'check' : isUnfinished ? this.#goesOn : 'new');
     // Whoever asks for the status next must not be told of the run before.
     this.#view.enter('checking');
     return undefined;
@@ -282,9 +288,21 @@ export class BlobSync implements Component<SyncSettings> {
   }
 
   #redisChanged(): void {
-    if (this.#connection.status.state === 'ready' && this.#view.failure?.code.startsWith('REDIS_') === true)
-      this.#trigger('resume');
+    if (this.#connection.status.state === 'ready') {
+      if (this.#view.failure?.code.startsWith('REDIS_') === true) this.#trigger(this.#goesOn);
+      else if (this.#view.state === 'done') void this.#lookForMark();
+    }
     this.#healthChanged();
+  }
+
+  /** A Redis that came back without its data needs the file again; one that kept it is no reason to ask for the blob. */
+  async #lookForMark(): Promise<void> {
+    try {
+      const held = parseCheckpoint(await this.#sink.load());
+      if (held?.run !== this.#view.progress.checkpoint?.run) this.#trigger('check');
+    } catch {
+      // Gone again: it is looked at when it is back.
+    }
   }
 
   #healthChanged(): void {
