@@ -63,7 +63,7 @@ test('all mistakes of a template are told at once, each with its place', async (
     await start(folder),
     1,
     /modules\.redis\.settings\.image.*\$\{REDIS_IMGE\} is not set\. Set it in \.env/,
-    /no module "redis-clint" with a module\.json; there are redis-client/,
+    /no module "redis-clint" with a module\.json; there are .*redis-client/,
     /edgeHub\.restartPolicy.*never, on-failure, on-unhealthy, always/,
   );
 });
