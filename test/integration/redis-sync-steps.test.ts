@@ -76,6 +76,36 @@ test('RS-19 no step takes place on a Redis that was emptied, or that another run
   assert.deepEqual(await client.mget('k', KEY), [null, 'of another run']);
 });
 
+test('RS-19 a step whose guard does not run moves no checkpoint', async (t) => {
+  const { sink, client } = await startSink(t);
+  await sink.begin('a');
+  await sink.write(stepOf(sink, '1', 'a', 'b'), []);
+  await client.call('ACL', 'SETUSER', 'default', '-eval');
+  await sink.attempt(stepOf(sink, 'never', 'x', 'y'));
+  assert.deepEqual(await client.mget('k', KEY), ['1', 'b']);
+  // Row by row it comes in all the same.
+  assert.deepEqual(await sink.write(stepOf(sink, '2', 'b', 'c'), []), []);
+  assert.deepEqual(await client.mget('k', KEY), ['2', 'c']);
+});
+
+test('RS-19 a refused step is not written again to a Redis that was emptied meanwhile', async (t) => {
+  const { sink, client } = await startSink(t);
+  await sink.begin('a');
+  await sink.write(stepOf(sink, '1', 'a', 'b'), []);
+  await client.flushall();
+  await assert.rejects(sink.writeApart(stepOf(sink, '2', 'b', 'c'), []), CheckpointLost);
+  assert.equal(await client.dbsize(), 0);
+});
+
+test('RS-19 a refused step goes back behind the steps that Redis took after it', async (t) => {
+  const { sink, client } = await startSink(t);
+  await sink.begin('a');
+  const refused = stepOf(sink, '1', 'a', 'b');
+  await sink.write(stepOf(sink, '2', 'a', 'c'), []);
+  assert.deepEqual(await sink.writeApart(refused, ['c']), []);
+  assert.deepEqual(await client.mget('k', KEY), ['1', 'b']);
+});
+
 test('RS-17 rows that Redis refuses in the middle of a run leave the order of all others as it is', async (t) => {
   const [azurite, redis] = await Promise.all([startAzurite(t), startRedis(t)]);
   const client = new Redis(redis.port, '127.0.0.1');

@@ -11,13 +11,13 @@ const own = storageFields({
   env: '',
   twin: '',
   what: 'of the snapshots that are exported and imported here',
-  permissions: 'to read, write, list and, with `retainSnapshots`, delete (`sp=rcwdl`)',
+  sas: 'of that container with the permissions to read, write, list and, with `retainSnapshots`, delete (`sp=rcwdl`)',
 });
 const target = storageFields({
   env: 'COPY_',
   twin: 'copy',
   what: 'that `Copy` takes snapshots to',
-  permissions: 'to read, write and list (`sp=rcwl`)',
+  sas: 'of that container with the permissions to read, write and list (`sp=rcwl`)',
 });
 
 export const fields = {

@@ -108,8 +108,9 @@ export class BatchWriter {
     await this.#whilePending((count, bytes) => count > 0 && bytes + rows.commandBytes > MAX_PENDING_BYTES);
     const encoded = sink.encode(rows, this.#checkpoint.startedAt);
     await this.#whilePending((count) => count >= MAX_PENDING);
-    await this.#calm();
     await this.#room();
+    // Last before sending: what is sent ahead while a step behind which it stands is written anew would come too early.
+    await this.#calm();
     signal.throwIfAborted();
     this.#send({ ...read, encoded, rejects });
     if (firstBad !== undefined) {
@@ -223,7 +224,9 @@ export class BatchWriter {
     if (isRefused) for (const other of behind) other.isTrusted = false;
     const later = behind.map((other) => other.planned.step.after);
     const { step } = planned;
-    const refused = await patience.until(() => (isRefused ? sink.writeApart(step) : sink.write(step, later)));
+    const refused = await patience.until(() =>
+      isRefused ? sink.writeApart(step, later) : sink.write(step, later),
+    );
     this.#advance(planned);
     if (refused.length === 0) return;
     const { next } = planned;

@@ -57,6 +57,8 @@ export class CsvReader {
   #isSimple = false;
   #sample: Buffer[] = [];
   #sampleBytes = 0;
+  /** A sample that did not hold one record yet is looked at again when it is twice as long. */
+  #detectFrom = 0;
   #finished = false;
   #rows = new RowList();
   readonly #spares: RowList[] = [];
@@ -135,6 +137,9 @@ export class CsvReader {
 
   #detect(): FormatProblem | undefined {
     if (this.#scanner !== undefined) return undefined;
+    const isWorthALook =
+      this.#sampleBytes >= this.#detectFrom || this.#sampleBytes > this.#options.maxRecordBytes;
+    if (!isWorthALook && !this.#finished) return undefined;
     const sample = this.#sample.length === 1 ? this.#sample[0] : Buffer.concat(this.#sample);
     if (sample === undefined) return undefined;
     const encoding = byteOrderMark(sample);
@@ -148,6 +153,7 @@ export class CsvReader {
     const text = sample.subarray(skip);
     const result = detectFormat(text, this.#finished, this.#options);
     if (result === undefined) {
+      this.#detectFrom = this.#sampleBytes * 2;
       // No record in it yet: only blank lines, or the beginning of a very long one.
       if (!this.#finished && this.#sampleBytes <= this.#options.maxRecordBytes) return undefined;
       if (this.#finished) return undefined;

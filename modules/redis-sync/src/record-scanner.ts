@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { QuotedScan } from './quoted-scan.ts';
 import type { Malformation } from './row.ts';
 
 const QUOTE = 0x22;
@@ -48,6 +49,7 @@ export class RecordScanner {
   malformation: Malformation = 'quote in mid-field';
 
   readonly #options: ScannerOptions;
+  readonly #quoted: QuotedScan;
   #memory: Buffer = Buffer.alloc(0);
   #position = 0;
   #nextLine: number;
@@ -61,9 +63,17 @@ export class RecordScanner {
   #isDropping = false;
   /** A CR was the last byte dropped or consumed: an LF that follows belongs to it. */
   #afterCr = false;
+  /** The record at `#position` is not whole yet; what stands here of it was looked at, and is not looked at again. */
+  #partial: 'plain' | 'quoted' | undefined;
+  // Of a plain one, from its first byte:
+  #seen = 0;
+  #fieldStart = 0;
+  #fields = 0;
+  #hasStrayQuote = false;
 
   constructor(options: ScannerOptions) {
     this.#options = options;
+    this.#quoted = new QuotedScan(options.delimiter, options.maxRecordBytes);
     this.#base = options.offset ?? 0;
     this.#nextLine = options.line ?? 1;
   }
@@ -92,19 +102,28 @@ export class RecordScanner {
       // Half as much again: a long record comes in many blocks.
       memory = Buffer.allocUnsafeSlow(rest > bytes.length ? Math.ceil(size * 1.5) : size + SPARE_BYTES);
     }
-    this.block.copy(memory, 0, this.#position);
+    const moved = this.#position;
+    // A long record stays where it is.
+    if (moved > 0 || memory !== this.#memory) this.block.copy(memory, 0, moved);
     bytes.copy(memory, rest);
     this.#memory = memory;
     this.block = memory.subarray(0, size);
-    this.#base += this.#position;
+    this.#base += moved;
     this.#position = 0;
-    this.#checkBlock();
+    if (moved > 0 && this.#partial === 'plain') {
+      for (let index = 0; index < this.#fields; index += 1) {
+        this.fieldEnds[index] = (this.fieldEnds[index] ?? 0) - moved;
+      }
+    }
+    this.#checkedTo = Math.max(0, this.#checkedTo - moved);
+    if (this.#checkedTo === 0) this.#isBlockValid = true;
+    this.#checkFrom(rest);
   }
 
   /** There is no more: a last line without a line end is a record too. */
   finish(): void {
     this.#finished = true;
-    this.#checkBlock();
+    this.#checkFrom(this.block.length);
   }
 
   next(): Found {
@@ -129,14 +148,22 @@ export class RecordScanner {
   }
 
   #scan(): Found | undefined {
+    if (this.#partial === 'quoted') return this.#scanQuoted();
     const { block } = this;
     const { delimiter, isPair } = this.#options;
     const start = this.#position;
     const length = block.length;
+    let at = start;
     let fieldStart = start;
     let fields = 0;
     let hasStrayQuote = false;
-    let at = start;
+    if (this.#partial === 'plain') {
+      at += this.#seen;
+      fieldStart += this.#fieldStart;
+      fields = this.#fields;
+      hasStrayQuote = this.#hasStrayQuote;
+      this.#partial = undefined;
+    }
     for (; at < length; at += 1) {
       const byte = block[at];
       if (byte === delimiter) {
@@ -144,13 +171,23 @@ export class RecordScanner {
         fields = this.#endField(fields, at);
         fieldStart = at + 1;
       } else if (byte === QUOTE && !isPair) {
-        if (at === fieldStart && !hasStrayQuote) return this.#scanQuoted(start, at);
+        if (at === fieldStart && !hasStrayQuote) {
+          this.#quoted.begin(at - start);
+          return this.#scanQuoted();
+        }
         hasStrayQuote = true;
       } else if (byte === LF || byte === CR) break;
     }
     const tooLong = at - start > this.#options.maxRecordBytes;
     if (at === length && !this.#finished) {
-      if (!tooLong) return 'more';
+      if (!tooLong) {
+        this.#partial = 'plain';
+        this.#seen = at - start;
+        this.#fieldStart = fieldStart - start;
+        this.#fields = fields;
+        this.#hasStrayQuote = hasStrayQuote;
+        return 'more';
+      }
       this.#isDropping = true;
       return this.#reject('longer than maxRecordBytes', this.#nextLine, length, 0);
     }
@@ -167,68 +204,21 @@ export class RecordScanner {
     return 'plain';
   }
 
-  /** From a quote at a field's start to the record's end, through quoted line ends. */
-  #scanQuoted(start: number, firstQuote: number): Found {
-    const { block } = this;
-    const { delimiter, maxRecordBytes } = this.#options;
-    const length = block.length;
-    let lines = 0;
-    let openedAtLine = 0;
-    let opened = firstQuote;
-    let at = firstQuote + 1;
-    for (;;) {
-      // Inside quotes: only a quote that is not doubled ends it.
-      const close = this.#closingQuote(at, length);
-      const inside = close === -1 ? length : close;
-      if (inside - start > maxRecordBytes) return this.#unclosed(opened, openedAtLine);
-      if (close === -1) return this.#finished ? this.#unclosed(opened, openedAtLine) : 'more';
-      // The quote may be the first half of a doubled one, or the CR of a CRLF may follow: wait for one more byte.
-      if (close + 1 === length && !this.#finished) return 'more';
-      lines += this.#countLines(at, close);
-      at = close + 1;
-      let byte = block[at];
-      if (at < length && byte !== delimiter && byte !== LF && byte !== CR) {
-        return this.#restartAfter(opened, openedAtLine, 'text after a closing quote');
-      }
-      // Fields up to the next quoted one, or the end of the record.
-      let fieldStart = -1;
-      for (; at < length; at += 1) {
-        byte = block[at];
-        if (byte === delimiter) fieldStart = at + 1;
-        else if (byte === QUOTE) break;
-        else if (byte === LF || byte === CR) break;
-      }
-      if (at < length && byte === QUOTE) {
-        if (at !== fieldStart) return this.#restartAfter(at, lines, 'quote in mid-field');
-        opened = at;
-        openedAtLine = lines;
-        at += 1;
-        continue;
-      }
-      if (at - start > maxRecordBytes) {
-        return this.#restartAfter(opened, openedAtLine, 'longer than maxRecordBytes');
-      }
-      if (at === length && !this.#finished) return 'more';
-      this.start = start;
-      this.end = at;
-      this.line = this.#nextLine;
-      const isValid = this.#isValid(start, at);
-      this.#nextLine += lines;
-      this.#endLine(at);
-      return isValid ? 'quoted' : this.#bad('not UTF-8');
-    }
-  }
-
-  #closingQuote(from: number, length: number): number {
-    const { block } = this;
-    for (let at = block.indexOf(QUOTE, from); at !== -1; at = block.indexOf(QUOTE, at + 2)) {
-      if (at + 1 >= length || block[at + 1] !== QUOTE) return at;
-    }
-    return -1;
-  }
-
-  #unclosed(opened: number, lines: number): Found {
-    return this.#restartAfter(opened, lines, 'quote not closed');
+  #scanQuoted(): Found {
+    const quoted = this.#quoted;
+    const start = this.#position;
+    const outcome = quoted.step(this.block, start, this.#finished);
+    this.#partial = outcome === 'more' ? 'quoted' : undefined;
+    if (outcome === 'more') return 'more';
+    const at = start + quoted.end;
+    if (outcome === 'fault') return this.#restartAfter(at, quoted.lines, quoted.malformation);
+    this.start = start;
+    this.end = at;
+    this.line = this.#nextLine;
+    const isValid = this.#isValid(start, at);
+    this.#nextLine += quoted.lines;
+    this.#endLine(at);
+    return isValid ? 'quoted' : this.#bad('not UTF-8');
   }
 
   /**
@@ -305,25 +295,16 @@ export class RecordScanner {
     return fields + 1;
   }
 
-  #countLines(from: number, to: number): number {
+  /** Looks once at each whole line, of which the first new one ends at `from` or later; only when that fails at each record. */
+  #checkFrom(from: number): void {
     const { block } = this;
-    let lines = 0;
-    for (let at = from; at < to; at += 1) {
-      const byte = block[at];
-      if (byte === LF) lines += 1;
-      else if (byte === CR && block[at + 1] !== LF) lines += 1;
-    }
-    return lines;
-  }
-
-  /** Looks once at all whole lines of the block; only when that fails each record is looked at by itself. */
-  #checkBlock(): void {
-    const { block } = this;
+    const fresh = block.subarray(from);
     const lastEnd = this.#finished
       ? block.length - 1
-      : Math.max(block.lastIndexOf(LF), block.lastIndexOf(CR));
+      : Math.max(fresh.lastIndexOf(LF), fresh.lastIndexOf(CR)) + from;
+    if (lastEnd < Math.max(from, this.#checkedTo)) return;
+    if (this.#isBlockValid) this.#isBlockValid = isUtf8(block.subarray(this.#checkedTo, lastEnd + 1));
     this.#checkedTo = lastEnd + 1;
-    this.#isBlockValid = isUtf8(block.subarray(0, this.#checkedTo));
   }
 
   #isValid(start: number, end: number): boolean {

@@ -53,6 +53,14 @@ else
 end
 return 0`;
 
+/**
+ * Last in the transaction. GUARD may not have run: the ACL was changed, or Redis was busy with a script until just then. The
+ * rows before it may then be there too early, which the steps that follow mend; a checkpoint ahead of its rows would stay.
+ */
+const MOVE = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1`;
+
 /** A slow link to Redis gets this much more time per byte: a megabyte a second. */
 const MS_PER_BYTE = 0.001;
 
@@ -119,16 +127,26 @@ export class RedisSink {
       if (outcome === 'applied') return [];
       if (outcome === 'open') throw new CheckpointLost(this.#connection.place);
     }
-    return this.writeApart(step);
+    return this.writeApart(step, later);
   }
 
-  /** The rows one by one, or slot by slot, and then the checkpoint: finds out which rows Redis refuses. */
-  async writeApart(step: Step): Promise<readonly Reject[]> {
+  /**
+   * The rows one by one, or slot by slot, and then the checkpoint: finds out which rows Redis refuses. Steps behind it that
+   * Redis already took have to be written again. Rejects as `write` does.
+   */
+  async writeApart(step: Step, later: readonly string[]): Promise<readonly Reject[]> {
+    const known = [step.before, step.after, ...later];
+    const isKnown = (held: string | null): boolean => held !== null && known.includes(held);
+    if (!isKnown(await this.load())) throw new CheckpointLost(this.#connection.place);
     const rejects = this.#isCluster ? await this.#writeBySlot(step) : await this.#writeOneByOne(step);
-    await this.#connection.run('writing the checkpoint', async (client) => {
+    const isKept = await this.#connection.run('writing the checkpoint', async (client) => {
+      // Redis may have come back empty since the rows were written.
+      if (!isKnown(await client.get(this.#checkpointKey))) return false;
       for (const [key, value] of step.extras) await client.set(key, value);
       await client.set(this.#checkpointKey, step.after);
+      return true;
     });
+    if (!isKept) throw new CheckpointLost(this.#connection.place);
     return rejects;
   }
 
@@ -147,15 +165,15 @@ export class RedisSink {
     head.command('WATCH', key);
     head.command('EVAL', GUARD, '1', key, before);
     head.command('MULTI');
-    const tail = new CommandBuffer(after.length + 256);
+    const tail = new CommandBuffer(MOVE.length + before.length + after.length + 256);
     for (const [extra, value] of extras) tail.command('SET', extra, value);
-    tail.command('SET', key, after);
+    tail.command('EVAL', MOVE, '1', key, before, after);
     tail.command('EXEC');
     const results = await this.#send([head, encoded.commands, tail], encoded.rows.length);
     this.#canGuard ??= !results.slice(0, head.count).some(isError);
     const done = results.at(-1);
     if (results.some(isError)) return 'refused';
-    if (!Array.isArray(done)) return 'open';
+    if (!Array.isArray(done) || done.at(-1) === 0) return 'open';
     return done.some(isError) ? 'refused' : 'applied';
   }
 

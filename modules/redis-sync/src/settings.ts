@@ -1,7 +1,7 @@
 import { choice, custom, integer, number, redisFields, text } from '@iotedge-redis/common';
 import type { JsonValue, SettingsOf } from '@iotedge-redis/common';
 import { FieldProblem } from '@iotedge-redis/common';
-import { parseSas } from '@iotedge-redis/common/blob';
+import { storageFields } from '@iotedge-redis/common/blob';
 import { DELIMITERS } from './format.ts';
 import type { DelimiterName } from './format.ts';
 
@@ -16,56 +16,24 @@ function parseDelimiter(given: string): 'auto' | DelimiterName {
   return found;
 }
 
-function parseBlobEndpoint(given: string): string {
-  const url = URL.canParse(given.trim()) ? new URL(given.trim()) : undefined;
-  const isHttp = url?.protocol === 'https:' || url?.protocol === 'http:';
-  if (url === undefined || !isHttp || url.search !== '' || url.hash !== '' || url.username !== '') {
-    throw new FieldProblem(
-      'expected the address of the blob service without SAS, as in https://abc.blob.core.usgovcloudapi.net or http://azurite:10000/devstoreaccount1',
-    );
-  }
-  return url.href.replace(/\/+$/, '');
-}
+const storage = storageFields({
+  env: '',
+  twin: '',
+  what: 'of the blob',
+  sas: 'of the blob or of its container with the permission to read',
+});
 
 export const fields = {
   ...redisFields,
-  storageAccountName: text({
-    env: 'STORAGE_ACCOUNT_NAME',
-    twin: 'storageAccountName',
-    pattern: /^[a-zA-Z0-9]{3,24}$/,
-    form: 'a storage account name of 3 to 24 letters and digits',
-    description: 'Storage account of the blob, at `https://NAME.blob.core.windows.net`.',
-  }),
-  blobEndpoint: custom({
-    env: 'BLOB_ENDPOINT',
-    twin: 'blobEndpoint',
-    type: 'an http:// or https:// address',
-    description:
-      'Address of the blob service instead of the public one of `storageAccountName`: sovereign clouds, private endpoints, Azurite (there with the account as path).',
-    fromText: parseBlobEndpoint,
-  }),
-  blobContainerName: text({
-    env: 'BLOB_CONTAINER_NAME',
-    twin: 'blobContainerName',
-    pattern: /^(\$root|[a-z0-9](-?[a-z0-9]){2,62})$/,
-    form: 'a container name of 3 to 63 lower-case letters, digits and single hyphens',
-    description: 'Container of the blob.',
-  }),
+  storageAccountName: storage.accountName,
+  blobEndpoint: storage.endpoint,
+  blobContainerName: storage.containerName,
   blobFileName: text({
     env: 'BLOB_FILE_NAME',
     twin: 'blobFileName',
     description: 'Name of the blob, with its folders. A name that ends in `.gz` is unpacked.',
   }),
-  blobSasToken: custom({
-    env: 'BLOB_SAS_TOKEN',
-    twin: 'blobSasToken',
-    secret: true,
-    live: true,
-    type: 'a SAS token',
-    description:
-      'SAS of the blob or of its container with the permission to read, with or without a leading `?`. A new one is used from the next request on, also in the middle of a run.',
-    fromText: parseSas,
-  }),
+  blobSasToken: storage.sasToken,
   csvDelimiter: custom<'auto' | DelimiterName>({
     env: 'CSV_DELIMITER',
     twin: 'csvDelimiter',

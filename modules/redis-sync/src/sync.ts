@@ -1,4 +1,4 @@
-import { RedisConnection, errorText, sleep, systemClock } from '@iotedge-redis/common';
+import { RedisConnection, errorText, systemClock } from '@iotedge-redis/common';
 import type {
   Clock,
   Component,
@@ -13,6 +13,7 @@ import { parseCheckpoint, syncKeys } from './checkpoint.ts';
 import type { SyncKeys } from './checkpoint.ts';
 import { ImportRun } from './import-run.ts';
 import type { Trigger } from './import-run.ts';
+import { markCancelled } from './mark-cancelled.ts';
 import { Mirror } from './mirror.ts';
 import { RedisMemory } from './redis-memory.ts';
 import { RedisSink } from './redis-sink.ts';
@@ -22,6 +23,7 @@ import type { SyncSettings } from './settings.ts';
 import { syncMethods } from './sync-methods.ts';
 import type { SyncMetrics } from './sync-metrics.ts';
 import { SyncView } from './sync-view.ts';
+import { TriggerLoop } from './trigger-loop.ts';
 
 export interface SyncOptions {
   readonly clock?: Clock;
@@ -35,7 +37,6 @@ type Context = Pick<ModuleContext, 'instance' | 'log' | 'report' | 'settingsVers
 const MAX_PAUSE_MS = 30_000;
 /** After a failure that nobody foresaw. What a person has to mend is not tried again before something changes. */
 const RETRY_INTERNAL_MS = 60_000;
-const RANKS: readonly (Trigger | undefined)[] = [undefined, 'check', 'resume', 'new'];
 
 /** Imports one blob into one Redis whenever there is reason to, one run at a time. */
 export class BlobSync implements Component<SyncSettings> {
@@ -50,11 +51,12 @@ export class BlobSync implements Component<SyncSettings> {
   readonly #source: BlobSource;
   readonly #sink: RedisSink;
   readonly #view: SyncView;
+  readonly #triggers: TriggerLoop;
   readonly #stopping = new AbortController();
   readonly #healthListeners: (() => void)[] = [];
   #settings: SyncSettings;
-  #wanted: Trigger | undefined;
-  #wake: () => void = () => undefined;
+  /** How an import that did not come to its end goes on: as a new one as long as it has not begun. */
+  #goesOn: Trigger = 'resume';
   #loop: Promise<void> = Promise.resolve();
   #cancel: AbortController | undefined;
 
@@ -86,6 +88,12 @@ export class BlobSync implements Component<SyncSettings> {
       sas,
       onHealthChange: () => this.#healthChanged(),
     });
+    this.#triggers = new TriggerLoop({
+      clock: this.#clock,
+      signal: this.#stopping.signal,
+      checkAfterMs: () => this.#checkAfterMs(),
+      run: (trigger) => this.#runOnce(trigger),
+    });
     this.#connection.onStatus(() => this.#redisChanged());
     this.methods = syncMethods({
       start: (isOnlyIfChanged) => this.#startByHand(isOnlyIfChanged),
@@ -98,13 +106,13 @@ export class BlobSync implements Component<SyncSettings> {
   /** Never fails: Redis and the blob may both be away for days, which is a state of the import and no failed start. */
   async start(): Promise<void> {
     await this.#connection.connect(this.#stopping.signal).catch(() => undefined);
-    this.#loop = this.#work();
-    this.#trigger('check');
+    this.#loop = this.#triggers.work();
+    this.#triggers.trigger('check');
   }
 
   async stop(signal: AbortSignal): Promise<void> {
     this.#stopping.abort();
-    this.#wake();
+    this.#triggers.wake();
     await this.#loop;
     await this.#connection.close(signal);
   }
@@ -119,9 +127,9 @@ export class BlobSync implements Component<SyncSettings> {
       (failure?.code.startsWith('SAS_') === true || waiting?.code.startsWith('SAS_') === true)
     ) {
       this.#cancel?.abort('new SAS');
-      this.#trigger('resume');
+      this.#triggers.trigger(this.#goesOn);
     }
-    this.#wake();
+    this.#triggers.wake();
     this.#view.report();
   }
 
@@ -150,40 +158,15 @@ export class BlobSync implements Component<SyncSettings> {
     return { isDone: this.#view.state === 'done', result: this.#view.describe() };
   }
 
-  #trigger(trigger: Trigger): void {
-    if (RANKS.indexOf(trigger) > RANKS.indexOf(this.#wanted)) this.#wanted = trigger;
-    this.#wake();
-  }
-
-  async #work(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      const trigger = this.#wanted;
-      this.#wanted = undefined;
-      if (trigger === undefined) await this.#pause(signal);
-      else await this.#runOnce(trigger);
-    }
-  }
-
-  /** Until somebody triggers, or the poll is due. */
-  async #pause(signal: AbortSignal): Promise<void> {
-    const wake = new AbortController();
-    this.#wake = () => wake.abort();
+  /** Poll, and the second chance after a failure that nobody foresaw. */
+  #checkAfterMs(): number {
     const { pollIntervalSeconds } = this.#settings;
     const retryMs = this.#view.failure?.code === 'INTERNAL' ? RETRY_INTERNAL_MS : Infinity;
-    const pollMs = pollIntervalSeconds === 0 ? Infinity : pollIntervalSeconds * 1000;
-    const ms = Math.min(pollMs, retryMs);
-    try {
-      await sleep(Math.min(ms, 2 ** 31 - 1), AbortSignal.any([signal, wake.signal]), this.#clock);
-      if (ms !== Infinity) this.#trigger('check');
-    } catch {
-      // Woken, or stopped: the loop looks what for.
-    } finally {
-      this.#wake = () => undefined;
-    }
+    return Math.min(pollIntervalSeconds === 0 ? Infinity : pollIntervalSeconds * 1000, retryMs);
   }
 
   async #runOnce(trigger: Trigger): Promise<void> {
+    if (trigger === 'new') this.#goesOn = 'new';
     const cancel = new AbortController();
     this.#cancel = cancel;
     const signal = AbortSignal.any([this.#stopping.signal, cancel.signal]);
@@ -228,7 +211,10 @@ export class BlobSync implements Component<SyncSettings> {
       clock: this.#clock,
       log: this.#log,
       signal,
-      onProgress: (progress) => this.#view.progressed(progress),
+      onProgress: (progress) => {
+        this.#goesOn = 'resume';
+        this.#view.progressed(progress);
+      },
     });
   }
 
@@ -239,7 +225,7 @@ export class BlobSync implements Component<SyncSettings> {
       if (cancel.signal.reason === 'cancelled') await this.#leaveCancelled();
     } else if (failure.code.startsWith('SAS_') && sas !== this.#settings.blobSasToken) {
       // The refused request was on its way when the new SAS came.
-      this.#trigger('resume');
+      this.#triggers.trigger(this.#goesOn);
     } else this.#view.failed(failure);
   }
 
@@ -248,13 +234,8 @@ export class BlobSync implements Component<SyncSettings> {
     const { checkpoint, facts } = this.#view.progress;
     this.#log.warn('import cancelled', { rows: checkpoint?.rows ?? 0 });
     try {
-      const held = parseCheckpoint(await this.#sink.load());
-      if (held === undefined || held.state === 'done') return;
-      const message = 'the run was cancelled; Sync goes on with it';
-      const end = { state: 'cancelled', finishedAt: this.#clock.now(), code: 'CANCELLED', message } as const;
-      const cancelled = { ...held, ...end };
-      await this.#sink.begin(JSON.stringify(cancelled));
-      if (facts !== undefined) this.#view.set({ checkpoint: cancelled, facts });
+      const cancelled = await markCancelled(this.#sink, this.#clock);
+      if (cancelled !== undefined && facts !== undefined) this.#view.set({ checkpoint: cancelled, facts });
     } catch (error) {
       this.#log.warn('the cancelled import could not be marked; a restart would go on with it', {
         error: errorText(error),
@@ -267,10 +248,10 @@ export class BlobSync implements Component<SyncSettings> {
   }
 
   #startByHand(isOnlyIfChanged: boolean): string | undefined {
-    if (this.#cancel !== undefined || this.#wanted !== undefined)
+    if (this.#cancel !== undefined || this.#triggers.isDue)
       return `an import is under way: ${this.#view.sentence()}`;
     const isUnfinished = this.#view.state === 'cancelled' || this.#view.failure !== undefined;
-    this.#trigger(isOnlyIfChanged ? 'check' : isUnfinished ? 'resume' : 'new');
+    this.#triggers.trigger(isOnlyIfChanged ? 'check' : isUnfinished ? this.#goesOn : 'new');
     // Whoever asks for the status next must not be told of the run before.
     this.#view.enter('checking');
     return undefined;
@@ -282,9 +263,21 @@ export class BlobSync implements Component<SyncSettings> {
   }
 
   #redisChanged(): void {
-    if (this.#connection.status.state === 'ready' && this.#view.failure?.code.startsWith('REDIS_') === true)
-      this.#trigger('resume');
+    if (this.#connection.status.state === 'ready') {
+      if (this.#view.failure?.code.startsWith('REDIS_') === true) this.#triggers.trigger(this.#goesOn);
+      else if (this.#view.state === 'done') void this.#lookForMark();
+    }
     this.#healthChanged();
+  }
+
+  /** A Redis that came back without its data needs the file again; one that kept it is no reason to ask for the blob. */
+  async #lookForMark(): Promise<void> {
+    try {
+      const held = parseCheckpoint(await this.#sink.load());
+      if (held?.run !== this.#view.progress.checkpoint?.run) this.#triggers.trigger('check');
+    } catch {
+      // Gone again: it is looked at when it is back.
+    }
   }
 
   #healthChanged(): void {

@@ -6,7 +6,13 @@ import { parseSas } from './sas.ts';
 export function parseBlobEndpoint(given: string): string {
   const url = URL.canParse(given.trim()) ? new URL(given.trim()) : undefined;
   const isHttp = url?.protocol === 'https:' || url?.protocol === 'http:';
-  if (url === undefined || !isHttp || url.search !== '' || url.hash !== '' || url.username !== '') {
+  if (
+    url === undefined ||
+    !isHttp ||
+    url.search !== '' ||
+    url.hash !== '' ||
+    url.username + url.password !== ''
+  ) {
     throw new FieldProblem(
       'expected the address of the blob service without SAS, as in https://abc.blob.core.usgovcloudapi.net or http://azurite:10000/devstoreaccount1',
     );
@@ -20,8 +26,8 @@ export interface StorageDeclaration {
   readonly twin: string;
   /** Goes on from "Storage account", "Container": `of the snapshots`. */
   readonly what: string;
-  /** Which permissions the SAS needs, in words. */
-  readonly permissions: string;
+  /** Goes on from "SAS": `of that container with the permissions read and list`. */
+  readonly sas: string;
 }
 
 export interface StorageFields {
@@ -32,7 +38,7 @@ export interface StorageFields {
 }
 
 /** The four settings that name a container and open it. */
-export function storageFields({ env, twin, what, permissions }: StorageDeclaration): StorageFields {
+export function storageFields({ env, twin, what, sas }: StorageDeclaration): StorageFields {
   const name = (own: string): string =>
     twin === '' ? own : `${twin}${own[0]?.toUpperCase()}${own.slice(1)}`;
   return {
@@ -63,7 +69,7 @@ export function storageFields({ env, twin, what, permissions }: StorageDeclarati
       secret: true,
       live: true,
       type: 'a SAS token',
-      description: `SAS of that container with the permissions ${permissions}, with or without a leading \`?\`. A new one is used from the next request on, also in the middle of a run.`,
+      description: `SAS ${sas}, with or without a leading \`?\`. A new one is used from the next request on, also in the middle of a run.`,
       fromText: parseSas,
     }),
   };
