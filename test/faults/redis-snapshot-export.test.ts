@@ -228,7 +228,9 @@ for (const exportSpool of ['volume', 'none'] as const) {
       forkSeconds: number;
       copyOnWriteBytes: number;
     };
-    assert.ok(forkSeconds > 0 && copyOnWriteBytes > 0, JSON.stringify(over['result']));
+    // With a spool the fork is gone at local speed, here often before Redis has counted a page.
+    const least = exportSpool === 'volume' ? 0 : 1;
+    assert.ok(forkSeconds > 0 && copyOnWriteBytes >= least, JSON.stringify(over['result']));
     assert.ok(writes > 0);
     console.log(
       `${exportSpool}: ${Date.now() - startedAt} ms, ${writes} writes meanwhile, fork ${forkSeconds} s, copy on write ${copyOnWriteBytes} bytes`,
