@@ -199,9 +199,9 @@ export class Database {
     const { settings, operations } = this.#options;
     const pattern = settings.include.length === 1 ? settings.include[0] : undefined;
     const chooses = streamChooser(settings.include, settings.exclude);
-    const isWanted = (key: Buffer): boolean => this.#registry.has(key) || chooses(nameOf(key));
-    const { keys, calls } = await findStreams(this.source, { isWanted, pattern, operations, signal });
-    if (!(await this.#registry.update(keys, (key) => this.source.exists(key)))) return calls;
+    const isWanted = (id: string, key: Buffer): boolean => this.#registry.has(id) || chooses(nameOf(key));
+    const { found, calls } = await findStreams(this.source, { isWanted, pattern, operations, signal });
+    if (!(await this.#registry.update(found, (key) => this.source.exists(key)))) return calls;
     this.#options.onStreams();
     this.#options.flow.latch.wake();
     return calls;
