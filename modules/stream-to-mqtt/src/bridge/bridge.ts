@@ -35,7 +35,8 @@ export class Bridge implements Component<BridgeSettings>, BridgeView {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #listeners: (() => void)[] = [];
-  readonly #rates = new Map<BridgedStream, Rates>();
+  /** Of streams that somebody asked for; a stream that vanished takes its own along. */
+  readonly #rates = new WeakMap<BridgedStream, Rates>();
   #databases: readonly Database[] = [];
   #flow: Flow | undefined;
   #sink: Sink<Slot<Outgoing>> | undefined;
