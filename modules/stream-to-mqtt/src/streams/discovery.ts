@@ -7,6 +7,18 @@ import type { StreamSource } from './stream-source.ts';
 /** Keys looked at in one call: Redis serves nobody else meanwhile. */
 const SCAN_COUNT = 1000;
 
+const MIN_REST_MS = 2000;
+/** One call keeps Redis busy for about a millisecond. */
+const REST_PER_CALL_MS = 100;
+
+/**
+ * How long to rest after a search that took so many calls: a small database is searched often, a large one as rarely as
+ * allowed. The jitter keeps a fleet that started together from scanning together.
+ */
+export function searchRestMs(calls: number, longestMs: number, random: () => number = Math.random): number {
+  return Math.min(longestMs, Math.max(MIN_REST_MS, calls * REST_PER_CALL_MS)) * (0.9 + 0.2 * random());
+}
+
 /** A node that can be scanned by itself. */
 type Node = Pick<RedisClient, 'callBuffer'>;
 
