@@ -5,6 +5,7 @@ import type { NetworkTable } from '../net/net-table.ts';
 import type { DesiredModule } from './desired-modules.ts';
 import { describeAge } from './describe-age.ts';
 import { HealthWatch } from './health-check.ts';
+import type { ExecCommand } from '../control/control-api.ts';
 import type { ForeignServer, LaunchPlan } from './launch-plan.ts';
 import type { ModuleLog } from './module-log.ts';
 import { startProcess } from './module-process.ts';
@@ -37,6 +38,7 @@ export class ModuleSupervisor {
   #state: ModuleState = 'stopped';
   #reason = 'never started';
   #process: ModuleProcess | null = null;
+  #plan: LaunchPlan | null = null;
   #foreign = false;
   #health: HealthWatch | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -108,6 +110,17 @@ export class ModuleSupervisor {
     }
   }
 
+  /** The command as it is to be run beside the program, while that runs. */
+  exec(words: readonly string[]): ExecCommand {
+    const { name } = this.#module;
+    if (this.#foreign)
+      throw new EdgeError('NOT_EMULATED', `${name} is no process of the local edge: ${this.#reason}`);
+    if (this.#process === null || this.#plan === null)
+      throw new EdgeError('NOT_RUNNING', `${name} does not run: ${this.#reason}`);
+    const { exec, cwd } = this.#plan;
+    return { words: exec.words(words), env: exec.env, cwd };
+  }
+
   #enqueue(work: () => Promise<void>): Promise<void> {
     this.#queue = this.#queue.then(work);
     return this.#queue;
@@ -130,6 +143,7 @@ export class ModuleSupervisor {
       }
       const process = await startProcess(plan, this.#options.output);
       this.#process = process;
+      this.#plan = plan;
       this.#options.records.add(name, process.pid);
       this.#times.lastStart = new Date();
       if (plan.healthcheck !== null) this.#health = this.#watch(plan.healthcheck, plan.cwd);
