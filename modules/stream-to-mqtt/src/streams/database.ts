@@ -24,6 +24,7 @@ export interface DatabaseOptions extends RegistryOptions {
   readonly operations: Operations;
   readonly log: Log;
   readonly onStreams: () => void;
+  readonly onFigures: () => void;
 }
 
 const ABSENT_RETRY_MS = 1000;
@@ -90,6 +91,7 @@ export class Database {
       dropsOldest: settings.maxBacklogPolicy === 'dropOldest',
       consumerExpiryMs: settings.consumerExpiryMs,
       isReading: () => flow.room() > 0,
+      onFigures: options.onFigures,
       clock,
       log,
     });
