@@ -136,6 +136,7 @@ export class Flow {
         now,
       );
       stream.count('read');
+      stream.sized(entry.pairs);
       if (again) stream.count('redelivered');
       if (outgoing === undefined) {
         stream.count('filtered');

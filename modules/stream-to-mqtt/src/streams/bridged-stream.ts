@@ -92,6 +92,8 @@ export class BridgedStream {
   claimCursor = '0-0';
   hadGroup = false;
   epoch = 0;
+  /** Of its entries, about; a guess on the large side until the first one was seen. */
+  averageBytes = UNSEEN_BYTES;
   /** The last read answered as much as was asked for: there is more. */
   isHot = false;
   problem: string | undefined;
@@ -127,6 +129,13 @@ export class BridgedStream {
     this.shaping = options.shaping;
     this.messageBucket = options.messageBucket;
     this.byteBucket = options.byteBucket;
+  }
+
+  /** An entry was read. */
+  sized(pairs: Pairs): void {
+    let bytes = 64;
+    for (const part of pairs) bytes += part.length;
+    this.averageBytes += (bytes - this.averageBytes) * (this.averageBytes === UNSEEN_BYTES ? 1 : 1 / 8);
   }
 
   count(what: keyof StreamCounters, by = 1): void {
@@ -195,3 +204,4 @@ export class BridgedStream {
 }
 
 const EMPTY = Buffer.alloc(0);
+const UNSEEN_BYTES = 512 * 1024;
