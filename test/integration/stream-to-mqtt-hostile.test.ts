@@ -196,3 +196,22 @@ test('SM-38: what is reported says so when there was no broker from the start', 
     (text) => text.includes('"sinkState":"down"'),
   );
 });
+
+test('names of any length and with control characters leave logs, metrics and answers readable', async (t) => {
+  const { redis, bridge } = await bed(t);
+  const long = 'x'.repeat(70_000);
+  const odd = 'a\r\nb\u0000"c';
+  await add(redis, long, 1);
+  await add(redis, odd, 1);
+  const { lines, metrics, call, status } = await bridge();
+  await allDone(redis, long);
+  await allDone(redis, odd);
+  // An escape sequence of JSON takes several characters for one.
+  ok(Math.max(...lines.map(({ length }) => length)) < 2000, 'a log line is too long');
+  const text = metrics();
+  match(text, /test_stream_oldest_unacked_seconds\{stream="a%0D%0Ab%00\\"c",db="0"\} /);
+  ok(Math.max(...text.split('\n').map(({ length }) => length)) < 400, 'a line of the metrics is too long');
+  ok(JSON.stringify((await call('BridgeStatus')).payload).length < 4000);
+  equal((await status(odd))['published'], 1);
+  equal((await status('a%0D%0Ab%00"c'))['published'], 1);
+});

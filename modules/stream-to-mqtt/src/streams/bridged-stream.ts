@@ -81,6 +81,8 @@ export class BridgedStream {
   /** The key as the argument of a command that names many: a text is encoded several times as fast as bytes. */
   readonly argument: string | Buffer;
   readonly name: string;
+  /** The name for logs, metrics and answers: without control characters, and of a bounded length. */
+  readonly shown: string;
   readonly #label: string;
   readonly isExplicit: boolean;
   readonly lane: Lane<Outgoing>;
@@ -124,6 +126,7 @@ export class BridgedStream {
     this.argument = isAscii(options.key) ? this.id : options.key;
     this.name = options.name;
     this.#label = labelOf(options.key);
+    this.shown = shortened(this.#label);
     this.isExplicit = options.isExplicit;
     this.lane = options.lane;
     this.shaping = options.shaping;
@@ -201,6 +204,12 @@ export class BridgedStream {
       ...(problem === undefined ? {} : { fault: { code: 'INVALID', text: problem } }),
     };
   }
+}
+
+const MAX_SHOWN = 200;
+
+function shortened(text: string): string {
+  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
 }
 
 const EMPTY = Buffer.alloc(0);

@@ -105,7 +105,7 @@ export class Reader {
         stream.newEpoch();
         stream.count('groupsRecreated');
         log.warn('a consumer group was lost and is made anew', {
-          stream: stream.name,
+          stream: stream.shown,
           db: stream.db,
           start: groupStart,
         });
