@@ -3,6 +3,7 @@ import type { Clock, Log } from '@iotedge-redis/common';
 import { errorText, SuiteError } from '@iotedge-redis/common';
 import type { SourceEvents } from './consumer-events.ts';
 import { kafkaError } from './kafka-errors.ts';
+import { partitionShares } from './partition-shares.ts';
 import type { TopicPartition } from './record.ts';
 import type { IngestSettings } from './settings.ts';
 import { hasPatterns, listTopics } from './wanted-topics.ts';
@@ -201,6 +202,7 @@ function consumerConfig(settings: IngestSettings): Parameters<Kafka['consumer']>
   const { group, sessionTimeoutMs, fetchBytes, fetchTotalBytes, fetchWaitMs } = settings;
   return {
     groupId: group,
+    partitionAssigners: [partitionShares],
     sessionTimeout: sessionTimeoutMs,
     rebalanceTimeout: Math.max(sessionTimeoutMs, 10_000),
     heartbeatInterval: Math.max(100, Math.floor(sessionTimeoutMs / 5)),
