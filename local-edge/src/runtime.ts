@@ -19,6 +19,7 @@ import type { NetworkTable } from './net/net-table.ts';
 import { waitUntilReady } from './ready.ts';
 import { startSampleKafka } from './sample-kafka.ts';
 import type { SampleKafka } from './sample-kafka.ts';
+import { closeSampleSite } from './sample-site.ts';
 import { startSampleStorage } from './sample-storage.ts';
 import { writeStateFile } from './state-file.ts';
 import { lockState } from './state-lock.ts';
@@ -171,6 +172,7 @@ export class LocalEdge implements RuntimeControl {
     if (deployment !== null) await applyOnce(hub, deployment.manifest, join(stateDir, 'manifest.json'));
     this.#throwIfAborted();
     if (this.#options.agent !== false) {
+      closeSampleSite(hub);
       // A missing server ends the start with a sentence; one that goes missing later is looked for again and again.
       const desired = hub.twins.get('$edgeAgent')?.desired.properties ?? {};
       await findRequiredServers(desired, { env, say });
@@ -183,7 +185,7 @@ export class LocalEdge implements RuntimeControl {
         const isAsked = this.#options.fetchKafka === true;
         this.#sampleKafka = await startSampleKafka({ hub, stateDir, env, isAsked, say });
       }
-      const sample = this.#options.sample === true ? startSampleStorage(hub, say) : undefined;
+      const sample = this.#options.sample === true ? startSampleStorage(hub, env, say) : undefined;
       if (sample !== undefined) this.#stops.push(() => sample.stop());
       await this.#waitForModules(agent, table, deployment);
     }
