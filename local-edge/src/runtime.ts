@@ -37,8 +37,8 @@ export interface LocalEdgeOptions extends PortWishes {
   readonly https?: boolean;
   /** False: no module is started; they are started by hand. */
   readonly agent?: boolean;
-  /** Whether to start an Azurite with a sample file where nobody configured redis-sync, and a Kafka with sample records where nobody
-   * configured kafka-ingest and it is on this machine. False by default. */
+  /** Whether to start an Azurite with a sample file where nobody configured redis-sync, with a second site where nobody configured
+   * redis-snapshot, and a Kafka with sample records where nobody configured kafka-ingest and it is on this machine. False by default. */
   readonly sample?: boolean;
   /** Whether to fetch Apache Kafka for the sample when it is not on this machine. False by default. */
   readonly fetchKafka?: boolean;
