@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { Agent } from './agent/agent.ts';
 import { repositoryOf } from './agent/image-name.ts';
 import { ModuleLog } from './agent/module-log.ts';
+import { ProcessRunner } from './agent/process-runner.ts';
 import { findRequiredServers } from './agent/required-servers.ts';
 import type { RestartTimes } from './agent/restart-policy.ts';
 import type { PortWishes } from './choose-ports.ts';
@@ -151,14 +152,19 @@ export class LocalEdge implements RuntimeControl {
       (stop) => this.#stops.push(stop),
     );
     const { hub, table, facts } = device;
-    const agent = new Agent({
-      hub,
-      table,
+    const runner = new ProcessRunner({
       stateDir,
+      table,
       checkout: deployment?.checkout ?? [],
       env,
       find: { env, say },
       injected: (moduleId) => device.environmentOf(moduleId),
+    });
+    const agent = new Agent({
+      hub,
+      table,
+      stateDir,
+      runner,
       forget: (moduleId) => device.forget(moduleId),
       log: agentLog,
       systemLogs: logs,
