@@ -12,7 +12,7 @@ export interface ModuleRun {
   readonly without: readonly string[];
   /** Resolves with the exit code, as Docker counts it: 128 + number of the signal that ended it. Never rejects. */
   readonly ended: Promise<number>;
-  /** The stop signal, and SIGKILL when the time is over. Resolves when it has ended. */
+  /** The stop signal, and SIGKILL when the time is over. Resolves when it has ended, or cannot be ended; never rejects. */
   stop(): Promise<void>;
   /** Reports each outcome of the module's health check, if it has one, until the returned function is called. */
   watchHealth(report: (healthy: boolean, output: string) => void): () => void;
