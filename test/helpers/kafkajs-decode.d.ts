@@ -2,6 +2,7 @@
 declare module 'kafkajs/src/protocol/decoder.js' {
   class Decoder {
     constructor(buffer: Buffer);
+    readonly offset: number;
   }
   // The library is CommonJS: the class is all that the file exports.
   export = Decoder;
