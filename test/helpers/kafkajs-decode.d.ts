@@ -1,9 +1,16 @@
-/** A part of the client library that its own types leave out: the records of one partition in the answer to a fetch. */
+/** Parts of the client library that its own types leave out: how it reads the records of one partition in the answer to a fetch. */
+declare module 'kafkajs/src/protocol/decoder.js' {
+  class Decoder {
+    constructor(buffer: Buffer);
+    readonly offset: number;
+  }
+  // The library is CommonJS: the class is all that the file exports.
+  export = Decoder;
+}
+
 declare module 'kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js' {
   import type Decoder from 'kafkajs/src/protocol/decoder.js';
-  import type { BatchRecord } from '../../modules/kafka-ingest/src/fetched-record.ts';
 
-  // The library is CommonJS: the function is all that the file exports.
-  const decodeMessages: (decoder: Decoder) => Promise<readonly BatchRecord[]>;
+  const decodeMessages: (decoder: Decoder) => Promise<readonly unknown[]>;
   export = decodeMessages;
 }

@@ -14,10 +14,10 @@ before(async () => {
 });
 after(() => kafka.stop());
 
-const programs = [...(await findRedisVersions()), { ...(await findNewestRedis()), name: 'the newest Redis' }];
+const programs = [...(await findRedisVersions()), { ...(await findNewestRedis()), name: 'newest Redis' }];
 
 for (const program of programs) {
-  test(`KI-1 KI-14 KI-20 KI-23 KI-28: every kind of record takes effect as it should on ${program.name}`, async (t) => {
+  test(`KI-1 KI-14 KI-20 KI-23 KI-28: every kind of record takes effect as it should (${program.name})`, async (t) => {
     const redis = await startRedis(t, { program });
     const part = await ingestPart(t, {
       kafka,
@@ -95,7 +95,7 @@ for (const program of programs) {
     );
   });
 
-  test(`KI-2 KI-13: a full ${program.name} takes nothing of a step, and all of it when there is room`, async (t) => {
+  test(`KI-2 KI-13: a full server takes nothing of a step, and all of it when there is room (${program.name})`, async (t) => {
     const redis = await startRedis(t, { program, args: ['--maxmemory-policy', 'noeviction'] });
     const part = await ingestPart(t, {
       kafka,

@@ -14,9 +14,9 @@ const LETTERS = 'dlq:kafka-ingest';
 
 interface Bed {
   readonly client: Redis;
-  replay(request?: Partial<ReplayRequest>): Promise<ReplayResult>;
+  readonly replay: (request?: Partial<ReplayRequest>) => Promise<ReplayResult>;
   /** Adds a dead letter as the module writes it. */
-  add(fields: Readonly<Record<string, string>>): Promise<void>;
+  readonly add: (fields: Readonly<Record<string, string>>) => Promise<void>;
 }
 
 async function bed(t: TestContext): Promise<Bed> {
@@ -40,7 +40,7 @@ async function bed(t: TestContext): Promise<Bed> {
         after: undefined,
         ...request,
       }),
-    async add(fields) {
+    add: async (fields) => {
       offset += 1;
       const all = { topic: 't', partition: '0', offset: String(offset), timestamp: '1700', ...fields };
       await client.xadd(LETTERS, '*', ...Object.entries(all).flat());

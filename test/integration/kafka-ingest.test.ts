@@ -346,6 +346,22 @@ test('KI-13 KI-17: Pause keeps the group membership and applies nothing; Resume 
   equal((await part.status())['lag'], 0);
 });
 
+test('KI-13: the setting paused holds and goes on without a restart, and outranks Resume', async (t) => {
+  const part = await ingestPart(t, { kafka, redis });
+  const key = named(part, 'k');
+  await part.start();
+  part.applyLive({ paused: true });
+  await kafka.produce(part.topic, [{ key, value: json({ n: 1 }) }]);
+  await part.until('the record is there to be applied', async () => (await part.status())['lag'] === 1);
+  const reply = await part.call('Resume');
+  equal(reply.status, 409);
+  match(json(reply.payload), /Still paused: the setting paused is true/);
+  equal(await part.client.exists(key), 0);
+  part.applyLive({ paused: false });
+  await part.settled();
+  equal(await part.client.hget(key, 'n'), '1');
+});
+
 test('KI-13: a pause by the method outlasts that the part is made anew for other settings', async (t) => {
   const first = await ingestPart(t, { kafka, redis });
   await first.start();

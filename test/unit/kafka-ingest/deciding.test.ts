@@ -220,4 +220,6 @@ test('errors of Kafka say what to do, by the code that is at their root', () => 
   const denied = Object.assign(new Error('x'), { type: 'TOPIC_AUTHORIZATION_FAILED' });
   equal(kafkaError(denied, 'reading').code, 'KAFKA_REFUSED');
   match(kafkaError(denied, 'reading').message, /may not read the topic/);
+  const loading = Object.assign(new Error('x'), { type: 'GROUP_LOAD_IN_PROGRESS' });
+  match(kafkaError(loading, 'reading').message, /has just started.*tried again/);
 });

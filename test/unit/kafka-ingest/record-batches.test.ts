@@ -28,7 +28,8 @@ async function decoded(...batches: readonly Buffer[]): Promise<readonly BatchRec
   const bytes = Buffer.concat(batches);
   const size = Buffer.alloc(4);
   size.writeInt32BE(bytes.length);
-  return decodeMessages(new Decoder(Buffer.concat([size, bytes])));
+  const records = await decodeMessages(new Decoder(Buffer.concat([size, bytes])));
+  return records as readonly BatchRecord[];
 }
 
 const offsetsOf = (records: readonly BatchRecord[]): string[] => records.map(({ offset }) => offset);
