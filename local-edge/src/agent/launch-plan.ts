@@ -26,12 +26,6 @@ export interface PlannedCheck extends Omit<Healthcheck, 'shell' | 'command'> {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** A server that somebody else runs: there is no process to start, watch or stop. */
-export interface ForeignServer {
-  readonly address: string;
-  readonly notes: readonly string[];
-}
-
 /** Variables that a process takes from the local edge's own environment; a container would not see the others either. */
 const inherited = ['HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
 const proxies = ['http_proxy', 'https_proxy', 'no_proxy', 'all_proxy'];

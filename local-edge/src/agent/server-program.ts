@@ -7,7 +7,8 @@ import { services } from '../services/catalogue.ts';
 import type { FoundProgram, FoundServer } from '../services/find-server.ts';
 import { planCheck } from './health-check.ts';
 import { planExec } from './planned-exec.ts';
-import type { ForeignServer, LaunchPlan } from './launch-plan.ts';
+import type { LaunchPlan } from './launch-plan.ts';
+import type { ForeignServer } from './module-runner.ts';
 import { mosquittoConfiguration, writeMosquittoWrapper } from './mosquitto-program.ts';
 import { redisPorts } from './redis-ports.ts';
 import { writeRedisWrappers } from './server-wrappers.ts';
@@ -24,6 +25,7 @@ export async function launchServer(
   if (found.kind === 'address') {
     table.set(module.name, port, found.port);
     return {
+      kind: 'foreign',
       address: `${found.host}:${found.port}`,
       notes: [
         `${found.variable} names a server that runs already: nothing is started, createOptions have no effect`,
