@@ -170,3 +170,24 @@ test('the first read of a stream of large entries is a small one', async (t) => 
   const [held] = (await redis.call('XPENDING', 'large', 'mqtt-group')) as [number];
   ok(held <= 24, `${held} entries of 500 kB were read at once`);
 });
+
+test('SM-38: what is reported says that the broker is away, and that it is back', async (t) => {
+  const { broker, bridge } = await bed(t);
+  const { reports } = await bridge();
+  const last = (): string => JSON.stringify(reports.at(-1));
+  await eventually(last, (text) => text.includes('"sinkState":"ready"'));
+  broker.answersConnect = false;
+  broker.closeAll();
+  await eventually(last, (text) => text.includes('"sinkState":"down"'));
+  broker.answersConnect = true;
+  await eventually(last, (text) => text.includes('"sinkState":"ready"'));
+});
+
+test('SM-38: what is reported says so when there was no broker from the start', async (t) => {
+  const { bridge } = await bed(t);
+  const { reports } = await bridge({ mqttBrokerPort: 1 });
+  await eventually(
+    () => JSON.stringify(reports.at(-1)),
+    (text) => text.includes('"sinkState":"down"'),
+  );
+});

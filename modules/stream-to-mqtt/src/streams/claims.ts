@@ -1,22 +1,10 @@
-import type { Clock, Log } from '@iotedge-redis/common';
 import { errorText, sleep } from '@iotedge-redis/common';
 import type { BridgedStream } from './bridged-stream.ts';
-import type { Flow } from '../flow/flow.ts';
-import type { Operations } from './operations.ts';
-import type { GroupReads } from './group-reads.ts';
-import type { StreamSource } from './stream-source.ts';
+import type { ReadingParts } from './reading-parts.ts';
 import { isAborted } from '../flow/is-aborted.ts';
 
-export interface ClaimOptions {
-  readonly source: StreamSource;
-  readonly reads: GroupReads;
-  readonly streams: () => readonly BridgedStream[];
-  readonly flow: Flow;
-  readonly operations: Operations;
+export interface ClaimOptions extends ReadingParts {
   readonly minIdleMs: number;
-  readonly wantsDeliveries: boolean;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 /** XAUTOCLAIM looks at ten times as many pending entries in one call. */

@@ -1,30 +1,18 @@
-import type { Clock, Log } from '@iotedge-redis/common';
 import { errorText, exponential, sleep } from '@iotedge-redis/common';
 import type { Acknowledger } from './acknowledger.ts';
 import type { BridgedStream } from './bridged-stream.ts';
-import type { Flow } from '../flow/flow.ts';
-import type { Operations } from './operations.ts';
 import type { Entry, StreamEntries } from './redis-replies.ts';
-import type { GroupReads } from './group-reads.ts';
-import type { StreamSource } from './stream-source.ts';
+import type { ReadingParts } from './reading-parts.ts';
 import { replyOf } from './stream-source.ts';
 import { isAborted } from '../flow/is-aborted.ts';
 
-export interface ReaderOptions {
-  readonly source: StreamSource;
-  readonly reads: GroupReads;
-  readonly streams: () => readonly BridgedStream[];
-  readonly flow: Flow;
+export interface ReaderOptions extends ReadingParts {
   readonly acknowledger: Acknowledger;
-  readonly operations: Operations;
   readonly batchSize: number;
   readonly blockMs: number;
   readonly groupStart: string;
-  readonly wantsDeliveries: boolean;
   /** The only active one of several takes what the others hold before anything else. */
   readonly takesOver: boolean;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 /** A busy stream is read so often before the quiet ones are asked again. */
