@@ -30,7 +30,7 @@ export interface Watched {
 }
 
 /**
- * The tests that make a module call all that it may, and no more than are needed for that: `npm test` watches these. `npm run test:acl`
+ * The tests that make a module call all that it may, and no more than are needed for that: `npm test` watches these. `npm run test:acl -- --all`
  * watches all.
  */
 const telling: Readonly<Record<string, readonly Watched[]>> = {

@@ -91,6 +91,19 @@ for (const path of documents) {
   });
 }
 
+test('docs/operations.md names metrics that the modules have', () => {
+  const sourcesOf = (module: string): string =>
+    globSync(`modules/{common,${module.replaceAll('_', '-')}}/src/**/*.ts`, { cwd: root })
+      .map(read)
+      .join('\n');
+  const names = typed(read('docs/operations.md')).flatMap((code) => [
+    ...code.matchAll(/(redis_client|redis_sync|redis_snapshot|kafka_ingest|stream_to_mqtt)_([a-z_]+)/g),
+  ]);
+  assert.ok(names.length > 6);
+  for (const [name, module = '', metric = ''] of names)
+    assert.ok(sourcesOf(module).includes(`'${metric}'`), name);
+});
+
 test('docs/deploy.md names only variables that a module, a template or compose knows', () => {
   const known = [
     'docs/settings.md',
