@@ -21,6 +21,7 @@ import type { NetworkTable } from './net/net-table.ts';
 import { waitUntilReady } from './ready.ts';
 import { startSampleKafka } from './sample-kafka.ts';
 import type { SampleKafka } from './sample-kafka.ts';
+import { closeSampleSite } from './sample-site.ts';
 import { startSampleStorage } from './sample-storage.ts';
 import { writeStateFile } from './state-file.ts';
 import { lockState } from './state-lock.ts';
@@ -40,8 +41,8 @@ export interface LocalEdgeOptions extends PortWishes {
   readonly agent?: boolean;
   /** Whether modules run as containers of this machine's engine (DOCKER_HOST) instead of processes. False by default. */
   readonly docker?: boolean;
-  /** Whether to start an Azurite with a sample file where nobody configured redis-sync, and a Kafka with sample records where nobody
-   * configured kafka-ingest and it is on this machine. False by default. */
+  /** Whether to start an Azurite with a sample file where nobody configured redis-sync, with a second site where nobody configured
+   * redis-snapshot, and a Kafka with sample records where nobody configured kafka-ingest and it is on this machine. False by default. */
   readonly sample?: boolean;
   /** Whether to fetch Apache Kafka for the sample when it is not on this machine. False by default. */
   readonly fetchKafka?: boolean;
@@ -190,6 +191,7 @@ export class LocalEdge implements RuntimeControl {
     if (deployment !== null) await applyOnce(hub, deployment.manifest, join(stateDir, 'manifest.json'));
     this.#throwIfAborted();
     if (this.#options.agent !== false) {
+      closeSampleSite(hub);
       // A missing server ends the start with a sentence; one that goes missing later is looked for again and again.
       const desired = hub.twins.get('$edgeAgent')?.desired.properties ?? {};
       if (engine === undefined) await findRequiredServers(desired, { env, say });
@@ -203,7 +205,7 @@ export class LocalEdge implements RuntimeControl {
         const isAsked = this.#options.fetchKafka === true;
         this.#sampleKafka = await startSampleKafka({ hub, stateDir, env, isAsked, say });
       }
-      const sample = isSampled ? startSampleStorage(hub, say) : undefined;
+      const sample = isSampled ? startSampleStorage(hub, env, say) : undefined;
       if (sample !== undefined) this.#stops.push(() => sample.stop());
       if (engine === undefined) await this.#waitForModules(agent, table, deployment);
     }

@@ -1,4 +1,4 @@
-import { deepEqual, equal } from 'node:assert/strict';
+import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import { Redis } from 'ioredis';
 import { applyScript } from '../../modules/kafka-ingest/src/apply-script.ts';
@@ -49,4 +49,29 @@ test('KI-14: a call ends before the dead letter that there is no room for, those
   equal(await owner.hget('position', 'next'), '2');
   equal(await owner.xlen('dlq:kafka-ingest'), 2);
   deepEqual([await owner.exists('key:1'), await owner.exists('key:3')], [1, 0]);
+});
+
+test('KI-27: a change stream keeps about as many entries as it is told to', async (t) => {
+  const redis = await startRedis(t);
+  const owner = new Redis({ port: redis.port, host: '127.0.0.1' });
+  t.after(() => owner.disconnect());
+  const changing = applyScript({
+    payload: 'none',
+    suppressUnchanged: false,
+    hasChannel: false,
+    hasIndex: false,
+    hasChanges: true,
+  });
+  await owner.hset('position', 'next', '0');
+  for (let from = 0; from < 5000; from += 250) {
+    const records = Array.from({ length: 250 }, (_, n) => stored(String(from + n))).flat();
+    const last = [String(from + 250), '1700'];
+    deepEqual(
+      await owner.eval(changing.lua, KEYS.length, ...KEYS, String(from), '1000', '100', ...records, ...last),
+      [1, 0, 0],
+    );
+  }
+  const length = await owner.xlen('changes:t:0');
+  ok(length >= 1000 && length < 1200, String(length));
+  equal((await owner.xrevrange('changes:t:0', '+', '-', 'COUNT', 1))[0]?.[0], '4999-1');
 });

@@ -34,7 +34,7 @@ const cached = new Map<string, RedisScript>();
  *
  * Answers {1, suppressed, dead} when all were applied; {0, position} when another position was found ('' for none);
  * {2, suppressed, dead, n, offset, error} when record n (from 0) was refused, and {4, …} when there is no room for its dead letter: the ones before it
- * were applied and the position stands at its offset; {3, key} when a key holds something else than a stream.
+ * were applied and the position stands at its offset; {3, key} when a stream or the index holds something else.
  *
  * The first write is a command that Redis refuses when it is out of memory, read-only, without disk or replicas; once it went
  * through, Redis lets the rest of the script pass. So a call is refused as a whole, on any version, without script flags.
@@ -73,6 +73,12 @@ for _, key in ipairs({changes, letters}) do
   kind = kind.ok or kind
   if kind ~= 'stream' and kind ~= 'none' then return {3, key} end
 end
+${when(
+  hasIndex,
+  `local kind = redis.call('TYPE', index)
+kind = kind.ok or kind
+if kind ~= 'set' and kind ~= 'none' then return {3, index} end`,
+)}
 local last = #ARGV - 2
 ${when(!isReplay, "-- Whatever may be forbidden to this user and raises has to do so before the position moves.\nlocal room = ARGV[3] - redis.call('XLEN', letters)")}
 ${when(!isReplay, "local begun = pcall('HSET', position, 'next', ARGV[last + 1], 'ts', ARGV[last + 2])\nif isError(begun) then return begun end")}

@@ -74,7 +74,7 @@ export class Assignment {
           partition: lane.partition,
           error: errorText(error),
         });
-        lane.troubled(errorText(error));
+        lane.standing.inTrouble(errorText(error));
         this.#options.clock.after(schedule(failures), () => {
           if (isCurrent()) attempt(failures + 1);
         });
@@ -86,7 +86,7 @@ export class Assignment {
   /** Tries again what waits for a person. */
   release(): void {
     for (const lane of this.#lanes.values()) {
-      if (!lane.isHeld) continue;
+      if (!lane.standing.isHeld) continue;
       lane.release();
       if (!lane.isFlowing) this.claim(lane);
     }
@@ -118,7 +118,7 @@ export class Assignment {
     if (!isCurrent()) return;
     lane.noteHigh(marks.high);
     if (decision.kind === 'stop') {
-      lane.hold('policy', `${decision.reason} (onOffsetMismatch is stop)`);
+      lane.standing.hold('policy', `${decision.reason} (onOffsetMismatch is stop)`);
       return;
     }
     if (decision.kind === 'go-on') {
@@ -155,7 +155,7 @@ export class Assignment {
     } else {
       const lost = decision.lost === undefined ? {} : { lost: decision.lost };
       this.#options.log.warn('the position did not fit', { ...place, ...lost, reason: decision.reason });
-      lane.noteMismatch(decision.reason, decision.lost ?? 0);
+      lane.standing.noteMismatch(decision.reason, decision.lost ?? 0);
     }
     if (changesRestarted) this.#options.log.warn('a change stream began anew', { stream: lane.keys.changes });
   }

@@ -55,6 +55,8 @@ export class CsvReader {
   #scanner: RecordScanner | undefined;
   #map: RowMapper = () => ({ reason: 'no format' });
   #isSimple = false;
+  /** Rows of two fields are strings without time to live. */
+  #hasPairs = false;
   #sample: Buffer[] = [];
   #sampleBytes = 0;
   /** A sample that did not hold one record yet is looked at again when it is twice as long. */
@@ -108,6 +110,14 @@ export class CsvReader {
       const count = this.#rows.length + this.#rejects.length + waiting;
       if ((count >= batchRows || this.#bytes >= batchBytes) && scanner.isAtBoundary)
         return this.#close(scanner);
+      if (this.#hasPairs && this.#run === undefined) {
+        const taken = scanner.takePairs(
+          { rows: batchRows - count, bytes: batchBytes - this.#bytes },
+          this.#rows,
+        );
+        this.#bytes += taken;
+        if (taken > 0) continue;
+      }
       const found = scanner.next();
       switch (found) {
         case 'plain':
@@ -177,6 +187,8 @@ export class CsvReader {
     this.#map = createRowMapper(format, this.#options);
     const isPlainPair = format.columns[0] === 'key' && format.columns[1] === 'value';
     this.#isSimple = isPlainPair && valueType === 'string';
+    const isWidthRight = !format.hasHeader || format.columns.length === 2;
+    this.#hasPairs = this.#isSimple && isWidthRight && this.#options.ttlSeconds === 0;
     const scanner = new RecordScanner({
       delimiter: DELIMITERS[format.delimiter].charCodeAt(0),
       isPair: format.delimiter === 'colon',

@@ -1,5 +1,8 @@
 import { isUtf8 } from 'node:buffer';
+import { PairScan } from './pair-scan.ts';
+import type { PairLimits } from './pair-scan.ts';
 import { QuotedScan } from './quoted-scan.ts';
+import type { RowList } from './row-list.ts';
 import type { Malformation } from './row.ts';
 
 const QUOTE = 0x22;
@@ -50,6 +53,7 @@ export class RecordScanner {
 
   readonly #options: ScannerOptions;
   readonly #quoted: QuotedScan;
+  readonly #pairs: PairScan;
   #memory: Buffer = Buffer.alloc(0);
   #position = 0;
   #nextLine: number;
@@ -74,6 +78,7 @@ export class RecordScanner {
   constructor(options: ScannerOptions) {
     this.#options = options;
     this.#quoted = new QuotedScan(options.delimiter, options.maxRecordBytes);
+    this.#pairs = new PairScan(options.delimiter, options.isPair, options.maxRecordBytes);
     this.#base = options.offset ?? 0;
     this.#nextLine = options.line ?? 1;
   }
@@ -124,6 +129,22 @@ export class RecordScanner {
   finish(): void {
     this.#finished = true;
     this.#checkFrom(this.block.length);
+  }
+
+  /**
+   * Takes rows of key and value that `next` would find plain, up to the limits, and resolves with the number of bytes: 0 when
+   * the next record is for `next` to look at.
+   */
+  takePairs(limits: PairLimits, rows: RowList): number {
+    if (this.#isDropping || this.#partial !== undefined || !this.#isBlockValid) return 0;
+    const from = this.#position;
+    const pairs = this.#pairs;
+    pairs.take(this.block, from, this.#checkedTo, this.#nextLine, limits, rows);
+    if (pairs.rows === 0) return 0;
+    this.#position = pairs.position;
+    this.#nextLine += pairs.rows;
+    this.#afterCr = false;
+    return pairs.position - from;
   }
 
   next(): Found {

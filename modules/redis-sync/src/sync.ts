@@ -234,7 +234,7 @@ export class BlobSync implements Component<SyncSettings> {
     const { checkpoint, facts } = this.#view.progress;
     this.#log.warn('import cancelled', { rows: checkpoint?.rows ?? 0 });
     try {
-      const cancelled = await markCancelled(this.#sink, this.#clock);
+      const cancelled = await markCancelled(this.#sink, this.#plan, this.#clock);
       if (cancelled !== undefined && facts !== undefined) this.#view.set({ checkpoint: cancelled, facts });
     } catch (error) {
       this.#log.warn('the cancelled import could not be marked; a restart would go on with it', {

@@ -153,14 +153,18 @@ test('KI-33: an LZ4 frame comes back as it was, overlapping copies and stored bl
       fc.array(fc.constantFrom('a', 'b', 'abcabc', 'zzzzzzzz', '123'), { maxLength: 300 }),
       (words) => {
         const data = Buffer.from(words.join(''));
-        deepEqual(unpackLz4(packLz4(data)), data);
+        deepEqual(unpackLz4(packLz4(data), data.length), data);
       },
     ),
   );
   const stored = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0, 3, 0, 0, 0x80, 1, 2, 3, 0, 0, 0, 0]);
-  deepEqual(unpackLz4(stored), Buffer.from([1, 2, 3]));
-  throws(() => unpackLz4(Buffer.from('no frame at all')), /does not begin like one/);
-  throws(() => unpackLz4(Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0, 9, 0, 0, 0, 1])), /longer than/);
+  deepEqual(unpackLz4(stored, 3), Buffer.from([1, 2, 3]));
+  throws(() => unpackLz4(Buffer.from('no frame at all'), 1000), /does not begin like one/);
+  throws(
+    () => unpackLz4(Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0, 9, 0, 0, 0, 1]), 1000),
+    /longer than/,
+  );
+  throws(() => unpackLz4(stored, 2), /more than 2 bytes/);
 });
 
 test('KI-2: the script reads the position first and writes it before anything else', () => {
@@ -185,6 +189,9 @@ test('mistakes that several settings make together are named, a cluster among th
   deepEqual(names({}), []);
   deepEqual(names({ redisMode: 'cluster' }), ['redisMode']);
   deepEqual(names({ memoryHighPercent: 50 }), ['memoryLowPercent']);
+  for (const indexKey of ['dlq:kafka-ingest', 'changes:t:0', 'iotedge-redis:x'])
+    deepEqual(names({ indexKey }), ['indexKey']);
+  deepEqual(names({ valueMode: 'json', excludeFields: ['a'] }), ['excludeFields']);
   deepEqual(names({ saslMechanism: 'plain' }), ['saslUsername', 'saslPassword']);
   deepEqual(names({ saslMechanism: 'oauthbearer', oauthClientId: 'a' }), [
     'oauthTokenEndpoint',
@@ -213,4 +220,6 @@ test('errors of Kafka say what to do, by the code that is at their root', () => 
   const denied = Object.assign(new Error('x'), { type: 'TOPIC_AUTHORIZATION_FAILED' });
   equal(kafkaError(denied, 'reading').code, 'KAFKA_REFUSED');
   match(kafkaError(denied, 'reading').message, /may not read the topic/);
+  const loading = Object.assign(new Error('x'), { type: 'GROUP_LOAD_IN_PROGRESS' });
+  match(kafkaError(loading, 'reading').message, /has just started.*tried again/);
 });

@@ -44,7 +44,8 @@ export class Flow {
   #isReady = false;
   #isStopped = false;
   readonly #refusals: RefusalGuard;
-  #averageBytes = 64 * 1024;
+  /** Unknown at first: a guess on the large side makes the first read a small one. */
+  #averageBytes = 512 * 1024;
   #isPumping = false;
   losses = 0;
 
@@ -113,12 +114,11 @@ export class Flow {
     if (byteBucket?.available() === 0) return 0;
     const capacity = this.#window + Math.max(this.#window, batchSize);
     const byBytes = Math.floor((MAX_HELD_BYTES - this.outbox.heldBytes) / this.#averageBytes);
-    const free = Math.min(
-      capacity - this.outbox.held,
-      this.outbox.held === 0 ? Math.max(1, byBytes) : byBytes,
-    );
+    const isEmpty = this.outbox.held === 0;
+    const free = Math.min(capacity - this.outbox.held, isEmpty ? Math.max(1, byBytes) : byBytes);
     // Many small reads would cost more than they bring while there is enough to send.
-    if (free < Math.min(batchSize, capacity / 4) && this.outbox.held > 0) return 0;
+    const most = Math.min(capacity, MAX_HELD_BYTES / this.#averageBytes);
+    if (free < Math.min(batchSize, most / 4) && !isEmpty) return 0;
     return Math.max(0, messageBucket === undefined ? free : Math.min(free, messageBucket.available()));
   }
 
@@ -248,9 +248,13 @@ export class Flow {
 
   /** Answers false when the bridge pauses instead. */
   #bury(slot: Slot<Outgoing>, refusal: Refusal): boolean {
-    return this.#refusals.refused(refusal, () => {
+    const bury = (): void => {
       this.outbox.settle(slot);
       this.#options.dead(slot.entry, refusal);
-    });
+    };
+    if (slot.entry.replay === undefined) return this.#refusals.refused(refusal, bury);
+    // It is a dead letter already, and says nothing of the entries that come now.
+    bury();
+    return true;
   }
 }

@@ -4,7 +4,7 @@ import { FrameSplitter } from './frame-splitter.ts';
 import { sendControl } from './control-message.ts';
 import { Flights } from './flights.ts';
 import { MessageEncoder } from './message-encoder.ts';
-import { LAST_OWN_ID } from './message-ids.ts';
+import { LAST_OWN_ID, LIBRARY_WINDOW } from './message-ids.ts';
 import type { BrokerAddress } from './mqtt-address.ts';
 import { hex, outcomeOf, reasonText } from './mqtt-outcome.ts';
 import { packetSize, propertiesFor } from './mqtt-properties.ts';
@@ -69,7 +69,8 @@ export class MqttSink<K> implements Sink<K> {
   }
 
   get window(): number {
-    return Math.min(this.#session?.limits.receiveMaximum ?? 0, MAX_WINDOW);
+    const most = this.#options.qos === 2 ? LIBRARY_WINDOW : MAX_WINDOW;
+    return Math.min(this.#session?.limits.receiveMaximum ?? 0, most);
   }
 
   start(events: SinkEvents<K>): void {
@@ -79,7 +80,7 @@ export class MqttSink<K> implements Sink<K> {
 
   refusal(message: Message): Refusal | undefined {
     const limit = this.#session?.limits.maximumPacketSize;
-    if (limit === undefined || message.bytes + 1024 < limit) return undefined;
+    if (limit === undefined || atMost(message) < limit) return undefined;
     const { qos } = this.#options;
     const size = packetSize(message.topic, message.payload.length, qos, this.#propertiesOf(message));
     if (size <= limit) return undefined;
@@ -264,6 +265,11 @@ export class MqttSink<K> implements Sink<K> {
     const since = this.#status.state === state ? this.#status.since : new Date(this.#clock.now());
     this.#status = { state, since, ...(reason === undefined ? {} : { reason }) };
   }
+}
+
+/** More than the packet can have: a unit of UTF-16 takes three bytes at most, and what else it holds is short. */
+function atMost({ payload, topic, label }: Message): number {
+  return payload.length + (topic.length + label.length) * 3 + 1024;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -8,16 +8,22 @@ function isTexts(value: JsonValue | undefined): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }
 
-const RULE = 'expected an array of rules {"field", "values" | "not" | "exists", "streams"}';
+/** An empty list would be a rule that lets nothing through, or that never applies: acknowledged unpublished, or not filtered. */
+function isSomeTexts(value: JsonValue): value is string[] {
+  return isTexts(value) && value.length > 0;
+}
+
+const RULE =
+  'expected an array of rules {"field", "values" | "not" | "exists", "streams"} whose lists are not empty';
 
 function readRule(value: JsonValue): FilterRule {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new FieldProblem(RULE);
   const { field, values, not, exists, streams, ...rest } = value;
   if (typeof field !== 'string' || field === '' || Object.keys(rest).length > 0) throw new FieldProblem(RULE);
   if (values === undefined && not === undefined && exists === undefined) throw new FieldProblem(RULE);
-  if (values !== undefined && !isTexts(values)) throw new FieldProblem(RULE);
-  if (not !== undefined && !isTexts(not)) throw new FieldProblem(RULE);
-  if (streams !== undefined && !isTexts(streams)) throw new FieldProblem(RULE);
+  if (values !== undefined && !isSomeTexts(values)) throw new FieldProblem(RULE);
+  if (not !== undefined && !isSomeTexts(not)) throw new FieldProblem(RULE);
+  if (streams !== undefined && !isSomeTexts(streams)) throw new FieldProblem(RULE);
   if (exists !== undefined && typeof exists !== 'boolean') throw new FieldProblem(RULE);
   return {
     field,

@@ -4,7 +4,7 @@ import { Acknowledger } from './acknowledger.ts';
 import type { BridgedStream } from './bridged-stream.ts';
 import { Burial } from './burial.ts';
 import { Claims } from './claims.ts';
-import { findStreams } from './discovery.ts';
+import { findStreams, searchRestMs } from './discovery.ts';
 import { GroupReads } from './group-reads.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { Operations } from './operations.ts';
@@ -23,13 +23,9 @@ export interface DatabaseOptions extends RegistryOptions {
   readonly operations: Operations;
   readonly log: Log;
   readonly onStreams: () => void;
-  readonly random?: () => number;
 }
 
 const ABSENT_RETRY_MS = 1000;
-const MIN_REST_MS = 2000;
-/** One call keeps Redis busy for about a millisecond. */
-const REST_PER_CALL_MS = 100;
 
 /** Everything about one database: which streams it has, and the loops that read, claim, acknowledge and keep house. */
 export class Database {
@@ -177,7 +173,7 @@ export class Database {
   }
 
   async #discoverAlways(signal: AbortSignal): Promise<void> {
-    const { settings, clock, log, random = Math.random } = this.#options;
+    const { settings, clock, log } = this.#options;
     for (;;) {
       let calls = 0;
       try {
@@ -186,11 +182,7 @@ export class Database {
         if (isAborted(signal)) return;
         log.debug('looking for streams is to be repeated', { db: this.db, error: errorText(error) });
       }
-      // A small database is searched often, a large one as rarely as the setting allows.
-      const restMs = Math.max(MIN_REST_MS, calls * REST_PER_CALL_MS);
-      // Jitter keeps a fleet that started together from scanning together.
-      const waitMs = Math.min(settings.discoveryIntervalMs, restMs) * (0.9 + 0.2 * random());
-      await sleep(waitMs, signal, clock).catch(() => undefined);
+      await sleep(searchRestMs(calls, settings.discoveryIntervalMs), signal, clock).catch(() => undefined);
       if (isAborted(signal)) return;
     }
   }
@@ -199,9 +191,9 @@ export class Database {
     const { settings, operations } = this.#options;
     const pattern = settings.include.length === 1 ? settings.include[0] : undefined;
     const chooses = streamChooser(settings.include, settings.exclude);
-    const isWanted = (key: Buffer): boolean => this.#registry.has(key) || chooses(nameOf(key));
-    const { keys, calls } = await findStreams(this.source, { isWanted, pattern, operations, signal });
-    if (!(await this.#registry.update(keys, (key) => this.source.exists(key)))) return calls;
+    const isWanted = (id: string, key: Buffer): boolean => this.#registry.has(id) || chooses(nameOf(key));
+    const { found, calls } = await findStreams(this.source, { isWanted, pattern, operations, signal });
+    if (!(await this.#registry.update(found, (key) => this.source.exists(key)))) return calls;
     this.#options.onStreams();
     this.#options.flow.latch.wake();
     return calls;

@@ -174,14 +174,15 @@ export class Reader {
 
   async #readNew(all: readonly BridgedStream[], room: number, signal: AbortSignal): Promise<void> {
     const { reads, operations, flow, batchSize, blockMs, clock } = this.#options;
-    const eligible = all.filter((stream) => stream.phase === 'new' && mayTake(stream));
+    const eligible = all.filter((stream) => stream.phase === 'new' && mayTake(stream) > 0);
     if (eligible.length === 0) {
       await flow.latch.wait(Math.min(blockMs, 100), signal, clock);
       return;
     }
     const { chunk, blocks } = this.#choose(eligible, room);
     // Redis counts per stream.
-    const count = Math.max(1, Math.min(batchSize, Math.floor(room / chunk.length), ...chunk.map(allowed)));
+    const allowed = chunk.reduce((least, stream) => Math.min(least, mayTake(stream)), batchSize);
+    const count = Math.max(1, Math.min(allowed, Math.floor(room / chunk.length)));
     await operations.admit(signal);
     const replies = await reads.readNew(
       chunk.map(({ argument }) => argument),
@@ -230,12 +231,9 @@ function unheld(stream: BridgedStream, entries: readonly Entry[]): readonly Entr
   return entries.filter(({ id }) => !known.has(id));
 }
 
-function mayTake(stream: BridgedStream): boolean {
-  return stream.messageBucket?.available() !== 0 && stream.byteBucket?.available() !== 0;
-}
-
-function allowed(stream: BridgedStream): number {
-  return stream.messageBucket?.available() ?? Infinity;
+/** Entries that the caps of the stream let it take now. */
+function mayTake({ messageBucket, byteBucket }: BridgedStream): number {
+  return byteBucket?.available() === 0 ? 0 : (messageBucket?.available() ?? Infinity);
 }
 
 function index(replies: readonly StreamEntries[]): Map<string, readonly Entry[]> {
