@@ -35,6 +35,6 @@ export interface ModuleRunner {
   start(module: DesiredModule, output: ModuleLog): Promise<ModuleRun | ForeignServer>;
   /** Forgets what belongs to a module alone, as removing its container does. Named volumes stay. */
   discard(name: string): Promise<void>;
-  /** Everything has been stopped, and the local edge ends. */
-  close(): Promise<void>;
+  /** Everything has been stopped, and the local edge ends. Never rejects; answers a line about each thing that is left. */
+  close(): Promise<readonly string[]>;
 }

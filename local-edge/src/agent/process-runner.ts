@@ -58,7 +58,7 @@ export class ProcessRunner implements ModuleRunner {
     return Promise.resolve();
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  close(): Promise<readonly string[]> {
+    return Promise.resolve([]);
   }
 }
