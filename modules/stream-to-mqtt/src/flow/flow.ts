@@ -136,6 +136,7 @@ export class Flow {
         now,
       );
       stream.count('read');
+      stream.sized(entry.pairs);
       if (again) stream.count('redelivered');
       if (outgoing === undefined) {
         stream.count('filtered');
@@ -201,7 +202,7 @@ export class Flow {
     for (const slot of this.outbox.lost()) {
       const { entry } = slot;
       this.#options.log.warn('an entry makes the broker close the connection', {
-        stream: entry.stream,
+        stream: entry.source.shown,
         db: entry.db,
         id: entry.id,
         reason,

@@ -12,7 +12,8 @@ interface Held {
   readonly heldBytes: number;
 }
 
-const MAX_HELD_BYTES = 8 * 1024 * 1024;
+/** In hand at a time, and in one answer of Redis. */
+export const MAX_HELD_BYTES = 8 * 1024 * 1024;
 
 /** How much may be read: what the window can soon send, within the bytes that may be in hand and the rate caps. */
 export class Room {

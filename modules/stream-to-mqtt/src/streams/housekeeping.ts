@@ -123,7 +123,7 @@ export class Housekeeping {
     if (dropped > 0) {
       stream.count('dropped', dropped);
       log.warn('the oldest entries of a backlog were dropped', {
-        stream: stream.name,
+        stream: stream.shown,
         db: stream.db,
         dropped,
         kept: keep,
