@@ -22,16 +22,33 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   'stream-to-mqtt': ['xackdel'],
 };
 
+/** Test files, and which of their tests; all where nothing is said. */
+export interface Watched {
+  readonly file: string;
+  /** Regular expression for titles. */
+  readonly only?: string;
+}
+
 /**
- * The tests that make a module call all that it may, and no more than are needed for that: `npm test` watches these. `npm run test:acl`
+ * The tests that make a module call all that it may, and no more than are needed for that: `npm test` watches these. `npm run test:acl -- --all`
  * watches all.
  */
-const telling: Readonly<Record<string, readonly string[]>> = {
-  'redis-client': ['test/integration/redis-client-items.test.ts'],
-  'redis-sync': ['test/integration/redis-sync.test.ts'],
-  'kafka-ingest': ['test/integration/kafka-ingest.test.ts'],
-  'redis-snapshot': ['test/integration/redis-snapshot-export.test.ts'],
-  'stream-to-mqtt': ['test/integration/stream-to-mqtt.test.ts'],
+const telling: Readonly<Record<string, readonly Watched[]>> = {
+  'redis-client': [{ file: 'redis-client-items', only: 'RC-24|RC-26|RC-27|RC-31|RC-9|seed|db reaches' }],
+  'redis-sync': [
+    { file: 'redis-sync', only: 'RS-11|RS-25 RS-26|RS-29|Sync, SyncStatus' },
+    { file: 'redis-sync-steps' },
+  ],
+  'kafka-ingest': [{ file: 'kafka-ingest' }, { file: 'kafka-ingest-commands' }],
+  'redis-snapshot': [
+    { file: 'redis-snapshot-export', only: 'SN-5|an empty Redis|SN-20' },
+    { file: 'redis-snapshot-import', only: '7[.]0[.]15|SN-12 idle|SN-15 failIf|SN-16|SN-23' },
+  ],
+  'stream-to-mqtt': [
+    { file: 'stream-to-mqtt' },
+    { file: 'stream-to-mqtt-delivery' },
+    { file: 'stream-to-mqtt-limits' },
+  ],
 };
 
 /** The commands that `ACL_<MODULE>` of the template permits, by module. */
@@ -47,11 +64,13 @@ export function permitted(root: string): Map<string, Set<string>> {
 }
 
 /** The test files to watch for some modules: the telling ones, or all that have a Redis of their own. */
-export function filesToWatch(root: string, modules: readonly string[], isWhole: boolean): string[] {
+export function testsToWatch(root: string, modules: readonly string[], isWhole: boolean): Watched[] {
   return modules.flatMap((module) =>
     isWhole
-      ? globSync(`test/{integration,faults}/${module}*.test.ts`, { cwd: root }).sort()
-      : (telling[module] ?? []),
+      ? globSync(`test/{integration,faults}/${module}*.test.ts`, { cwd: root })
+          .sort()
+          .map((file) => ({ file }))
+      : (telling[module] ?? []).map((one) => ({ ...one, file: `test/integration/${one.file}.test.ts` })),
   );
 }
 

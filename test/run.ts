@@ -7,7 +7,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { compareLists, filesToWatch, permitted } from './acl-lists.ts';
+import { compareLists, permitted, testsToWatch } from './acl-lists.ts';
 import { importCycle } from './import-cycles.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -136,20 +136,25 @@ function acl(names: readonly string[], isWhole: boolean): void {
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) fail(`no module ${unknown} has an ACL list; there are ${known.join(', ')}`);
   const modules = names.length === 0 ? known : names;
-  const files = filesToWatch(root, modules, isWhole);
-  console.log(`\n== ACL lists: watching ${files.length} test files of ${modules.join(', ')}`);
+  const watched = testsToWatch(root, modules, isWhole);
+  console.log(`\n== ACL lists: watching ${watched.length} test files of ${modules.join(', ')}`);
   const traces = mkdtempSync(join(tmpdir(), 'redis-trace-'));
   try {
-    const { status } = spawnSync(
-      process.execPath,
-      ['--conditions=source', '--test', '--test-concurrency=2', '--test-timeout=600000', ...files],
-      {
-        cwd: root,
-        stdio: ['ignore', 'ignore', 'inherit'],
-        env: { ...process.env, REDIS_TRACE: traces, FAULT_ROUNDS: process.env['FAULT_ROUNDS'] ?? '1' },
-      },
-    );
-    if (status !== 0) console.log('some tests failed while they were watched');
+    for (const { file, only } of watched) {
+      const started = Date.now();
+      const pattern = only === undefined ? [] : [`--test-name-pattern=/${only}/`];
+      const { status } = spawnSync(
+        process.execPath,
+        ['--conditions=source', '--test', '--test-timeout=600000', ...pattern, file],
+        {
+          cwd: root,
+          stdio: ['ignore', 'ignore', 'inherit'],
+          env: { ...process.env, REDIS_TRACE: traces, FAULT_ROUNDS: process.env['FAULT_ROUNDS'] ?? '1' },
+        },
+      );
+      const outcome = status === 0 ? '' : ' (some failed while they were watched)';
+      console.log(`${file}: ${((Date.now() - started) / 1000).toFixed(1)} s${outcome}`);
+    }
     const findings = compareLists(root, traces, modules);
     if (findings.length > 0)
       fail(`the ACL lists of the templates are not what the modules call:\n${findings.join('\n')}`);
@@ -161,7 +166,11 @@ function acl(names: readonly string[], isWhole: boolean): void {
 
 const wanted = process.argv.slice(2);
 if (wanted[0] === 'acl') {
-  acl(wanted.slice(1), true);
+  // `acl [--all] [MODULE…]`: the tests that tell most, or all of them.
+  acl(
+    wanted.slice(1).filter((word) => word !== '--all'),
+    wanted.includes('--all'),
+  );
   process.exit(0);
 }
 for (const name of wanted.length === 0 ? ['all'] : wanted) {

@@ -16,20 +16,26 @@ const containers = new Set([
   'cluster',
   'acl',
 ]);
+/** What a connection of a module says that has no name: the bare link of an export that scans. */
+const marks = new Set(['client|setname', 'function|dump']);
+/** Commands of administration, which MONITOR does not show. No client of a test calls these. */
+const unseen = ['replconf', 'sync', 'module|list'];
+const unseenPollMs = 200;
 /** As much of a line as names address, command and first argument; values may be megabytes. */
 const headBytes = 200;
 const called = new Set<string>();
 let isSaving = false;
 
 /**
- * With REDIS_TRACE=FOLDER: watches a test's Redis by MONITOR and notes which commands the module under test calls, for the check of
- * the ACL lists. Its connections are those that give themselves a name; the clients of tests do not.
+ * With REDIS_TRACE=FOLDER: watches a test's Redis by MONITOR, and by its counters, and notes which commands the module under test calls,
+ * for the check of the ACL lists. Its connections are those that give themselves a name; the clients of tests do not.
  */
 export function traceCommands(port: number): void {
   const folder = process.env['REDIS_TRACE'];
   if (folder === undefined) return;
   if (!isSaving) process.once('exit', () => save(folder));
   isSaving = true;
+  watchCounters(port);
   const trace = new Trace();
   const socket = connect(port, '127.0.0.1', () => socket.write('MONITOR\r\n'));
   socket.on('error', () => undefined);
@@ -43,6 +49,16 @@ export function traceCommands(port: number): void {
       from = end + 1;
     }
     head += headOf(chunk, from, chunk.length, head.length);
+  });
+}
+
+function watchCounters(port: number): void {
+  const socket = connect(port, '127.0.0.1');
+  const timer = setInterval(() => socket.write('INFO commandstats\r\n'), unseenPollMs).unref();
+  socket.on('error', () => undefined).on('close', () => clearInterval(timer));
+  socket.unref();
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    for (const name of unseen) if (text.includes(`cmdstat_${name}:`)) called.add(name);
   });
 }
 
@@ -65,7 +81,7 @@ class Trace {
     const command = containers.has(name) ? `${name}|${(match[3] ?? '').toLowerCase()}` : name;
     if (this.#named.has(from)) called.add(command);
     // Sentinels name their connections, too.
-    else if (command === 'client|setname' && !/"setname" "sentinel-/i.test(line)) this.#name(from, command);
+    else if (marks.has(command) && !/"setname" "sentinel-/i.test(line)) this.#name(from, command);
     else this.#before.set(from, (this.#before.get(from) ?? new Set()).add(command));
   }
 

@@ -71,7 +71,7 @@ export class Agent implements AgentControl {
     for (const group of groupsByOrder(modules.map((one) => one.module)).reverse()) {
       await Promise.all(group.map(async (module) => this.#supervisors.get(module.name)?.stop()));
     }
-    await this.#options.runner.close();
+    for (const line of await this.#options.runner.close()) this.#options.log('warn', line);
     if (this.#reportTimer !== null) clearTimeout(this.#reportTimer);
     this.#report();
   }

@@ -15,10 +15,10 @@ export interface ModuleRun {
   readonly ended: Promise<number>;
   /** The stop signal, and SIGKILL when the time is over. Resolves when it has ended, or cannot be ended; never rejects. */
   stop(): Promise<void>;
-  /** A command beside the program, as it is to be run on this machine. */
-  exec(words: readonly string[]): ExecCommand;
   /** Reports each outcome of the module's health check, if it has one, until the returned function is called. */
   watchHealth(report: (healthy: boolean, output: string) => void): () => void;
+  /** The command as it is to be run beside the program. Throws NOT_EMULATED where that is not for the local edge to do. */
+  exec(words: readonly string[]): ExecCommand;
 }
 
 /** A server that somebody else runs: there is nothing to start, watch or stop. */
@@ -35,6 +35,6 @@ export interface ModuleRunner {
   start(module: DesiredModule, output: ModuleLog): Promise<ModuleRun | ForeignServer>;
   /** Forgets what belongs to a module alone, as removing its container does. Named volumes stay. */
   discard(name: string): Promise<void>;
-  /** Everything has been stopped, and the local edge ends. */
-  close(): Promise<void>;
+  /** Everything has been stopped, and the local edge ends. Never rejects; answers a line about each thing that is left. */
+  close(): Promise<readonly string[]>;
 }

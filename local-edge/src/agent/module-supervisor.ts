@@ -103,7 +103,8 @@ export class ModuleSupervisor {
   /** The command as it is to be run beside the program, while that runs. */
   exec(words: readonly string[]): ExecCommand {
     const { name } = this.#module;
-    if (this.#foreign) throw new EdgeError('NOT_EMULATED', `${name} cannot be looked into: ${this.#reason}`);
+    if (this.#foreign)
+      throw new EdgeError('NOT_EMULATED', `${name} is no process of the local edge: ${this.#reason}`);
     if (this.#run === null) throw new EdgeError('NOT_RUNNING', `${name} does not run: ${this.#reason}`);
     return this.#run.exec(words);
   }

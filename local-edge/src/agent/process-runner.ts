@@ -32,7 +32,7 @@ export class ProcessRunner implements ModuleRunner {
     if ('address' in plan) return plan;
     const process = await startProcess(plan, output);
     this.#records.add(name, process.pid);
-    const { healthcheck, exec, cwd, notes, without } = plan;
+    const { exec, healthcheck, cwd, notes, without } = plan;
     return {
       kind: 'run',
       pid: process.pid,
@@ -44,12 +44,12 @@ export class ProcessRunner implements ModuleRunner {
         return code;
       }),
       stop: () => process.stop(),
-      exec: (words) => ({ words: exec.words(words), env: exec.env, cwd }),
       watchHealth(report) {
         if (healthcheck === null) return () => undefined;
         const watch = new HealthWatch(healthcheck, cwd, report);
         return () => watch.stop();
       },
+      exec: (words) => ({ words: exec.words(words), env: exec.env, cwd }),
     };
   }
 
@@ -58,7 +58,7 @@ export class ProcessRunner implements ModuleRunner {
     return Promise.resolve();
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  close(): Promise<readonly string[]> {
+    return Promise.resolve([]);
   }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ModuleLog } from '../agent/module-log.ts';
 import type { ModuleRun } from '../agent/module-runner.ts';
+import { EdgeError } from '../errors.ts';
 import { isRecord } from '../manifest/record.ts';
 import { EngineError } from './engine-client.ts';
 import type { EngineClient } from './engine-client.ts';
@@ -51,12 +52,10 @@ export async function followContainer(container: RunningContainer): Promise<Modu
       }
       await ended;
     },
-    exec: (words) => ({
-      words: ['docker', 'exec', '-i', id, ...words],
-      env: ownEnvironment(['PATH', 'HOME', 'DOCKER_HOST']),
-      cwd: '/',
-    }),
     watchHealth: (report) => watchHealth(container, report),
+    exec() {
+      throw new EdgeError('NOT_EMULATED', `It is a container: docker exec -it ${id.slice(0, 12)} COMMAND.`);
+    },
   };
 }
 
@@ -131,10 +130,4 @@ function recordOf(value: unknown): Readonly<Record<string, unknown>> {
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function ownEnvironment(names: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    names.map((name) => [name, process.env[name] ?? '']).filter(([, value]) => value !== ''),
-  );
 }

@@ -67,9 +67,14 @@ export class ContainerRunner implements ModuleRunner {
     if (id !== undefined) await this.#remove(id);
   }
 
-  async close(): Promise<void> {
+  async close(): Promise<readonly string[]> {
     const names = [...this.#containers.keys()];
-    await Promise.all(names.map((name) => this.discard(name)));
+    const done = await Promise.allSettled(names.map((name) => this.discard(name)));
+    return names.flatMap((name, index) =>
+      done[index]?.status === 'rejected'
+        ? [`${name}: its container could not be removed; the next start does it`]
+        : [],
+    );
   }
 
   async #createAndBegin(module: DesiredModule): Promise<string> {
