@@ -1,7 +1,10 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Redis } from 'ioredis';
 import { applyScript } from '../../modules/kafka-ingest/src/apply-script.ts';
+import { KEEPS_ALL } from '../helpers/ingest-bed.ts';
 import { startRedis } from '../helpers/redis.ts';
 
 const KEYS = ['position', 'changes:t:0', 'dlq:kafka-ingest', 'position'];
@@ -74,4 +77,48 @@ test('KI-27: a change stream keeps about as many entries as it is told to', asyn
   const length = await owner.xlen('changes:t:0');
   ok(length >= 1000 && length < 1200, String(length));
   equal((await owner.xrevrange('changes:t:0', '+', '-', 'COUNT', 1))[0]?.[0], '4999-1');
+});
+
+test('KI-3: what two power cuts in a row leave of a step never has the position ahead of its records', async (t) => {
+  const redis = await startRedis(t, { args: KEEPS_ALL });
+  const client = new Redis({ port: redis.port, host: '127.0.0.1', retryStrategy: () => 50 });
+  client.on('error', () => undefined);
+  t.after(() => client.disconnect());
+  const step = (position: string, offset: string): Promise<unknown> =>
+    client.eval(
+      lua,
+      KEYS.length,
+      position,
+      ...KEYS.slice(1),
+      '0',
+      '10',
+      '100',
+      ...['h', offset, `key:${position}`, '2', 'a', offset],
+      '1',
+      '1700',
+    );
+  for (const position of ['first', 'second']) await client.hset(position, 'next', '0');
+  const file = join(redis.dir, 'appendonlydir', 'appendonly.aof.1.incr.aof');
+  const isParted = existsSync(file);
+  const log = isParted ? file : join(redis.dir, 'appendonly.aof');
+  const before = statSync(log).size;
+  await step('first', '0');
+  const step1 = readFileSync(log).subarray(before);
+  await redis.kill('SIGKILL');
+  // The file ends in the middle of a command, somewhere behind the first one of the transaction.
+  const commands = [...step1.toString('latin1').matchAll(/\*\d+\r\n/g)].map(({ index }) => index);
+  const cuts = commands.slice(2).map((at) => before + at + 3);
+  ok(cuts.length >= 2, 'there are commands to cut');
+  for (const cut of cuts) {
+    const whole = Buffer.concat([readFileSync(log).subarray(0, before), step1]);
+    writeFileSync(log, whole.subarray(0, cut));
+    await redis.restart();
+    await client.hset('second', 'next', '0');
+    await step('second', '0');
+    await redis.kill('SIGKILL');
+    await redis.restart();
+    const [next, stored] = [await client.hget('first', 'next'), await client.hgetall('key:first')];
+    if (next === '1') deepEqual(stored, { a: '0' }, `cut at ${cut}`);
+    await redis.kill('SIGKILL');
+  }
 });

@@ -158,15 +158,60 @@ test('a consumer that is deleted while it reads is made again, and what comes th
   await allDone(redis, 's');
 });
 
-test('the first read of a stream of large entries is a small one', async (t) => {
+test('the first read of a stream of large entries is a small one, also after many small entries', async (t) => {
   const { redis, broker, bridge } = await bed(t);
-  broker.answer = () => 'silence';
-  await add(redis, 'large', 60, 'x'.repeat(500_000));
+  await add(redis, 'small', 2000);
   await bridge({ mqttPublishTimeoutMs: 60_000, claimIdleMs: 200_000 });
+  await allDone(redis, 'small');
+  broker.answer = () => 'silence';
+  const before = broker.publishes.length;
+  const pipeline = redis.multi();
+  for (let n = 0; n < 60; n += 1) pipeline.xadd('large', '*', 'value', 'x'.repeat(500_000));
+  await pipeline.exec();
   await eventually(
     () => broker.publishes.length,
-    (count) => count > 0,
+    (count) => count > before,
   );
   const [held] = (await redis.call('XPENDING', 'large', 'mqtt-group')) as [number];
   ok(held <= 24, `${held} entries of 500 kB were read at once`);
+});
+
+test('SM-38: what is reported says that the broker is away, and that it is back', async (t) => {
+  const { broker, bridge } = await bed(t);
+  const { reports } = await bridge();
+  const last = (): string => JSON.stringify(reports.at(-1));
+  await eventually(last, (text) => text.includes('"sinkState":"ready"'));
+  broker.answersConnect = false;
+  broker.closeAll();
+  await eventually(last, (text) => text.includes('"sinkState":"down"'));
+  broker.answersConnect = true;
+  await eventually(last, (text) => text.includes('"sinkState":"ready"'));
+});
+
+test('SM-38: what is reported says so when there was no broker from the start', async (t) => {
+  const { bridge } = await bed(t);
+  const { reports } = await bridge({ mqttBrokerPort: 1 });
+  await eventually(
+    () => JSON.stringify(reports.at(-1)),
+    (text) => text.includes('"sinkState":"down"'),
+  );
+});
+
+test('names of any length and with control characters leave logs, metrics and answers readable', async (t) => {
+  const { redis, bridge } = await bed(t);
+  const long = 'x'.repeat(70_000);
+  const odd = 'a\r\nb\u0000"c';
+  await add(redis, long, 1);
+  await add(redis, odd, 1);
+  const { lines, metrics, call, status } = await bridge();
+  await allDone(redis, long);
+  await allDone(redis, odd);
+  // An escape sequence of JSON takes several characters for one.
+  ok(Math.max(...lines.map(({ length }) => length)) < 2000, 'a log line is too long');
+  const text = metrics();
+  match(text, /test_stream_oldest_unacked_seconds\{stream="a%0D%0Ab%00\\"c",db="0"\} /);
+  ok(Math.max(...text.split('\n').map(({ length }) => length)) < 400, 'a line of the metrics is too long');
+  ok(JSON.stringify((await call('BridgeStatus')).payload).length < 4000);
+  equal((await status(odd))['published'], 1);
+  equal((await status('a%0D%0Ab%00"c'))['published'], 1);
 });

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { AgentControl, LogsOptions, ModuleStatus } from '../control/control-api.ts';
+import type { AgentControl, ExecCommand, LogsOptions, ModuleStatus } from '../control/control-api.ts';
 import type { EdgeLog } from '../edge-log.ts';
 import { EdgeError } from '../errors.ts';
 import type { Hub } from '../hub/hub-api.ts';
@@ -96,13 +96,18 @@ export class Agent implements AgentControl {
   }
 
   async restart(name: string): Promise<void> {
+    await this.#supervisor(name, 'stop it and start it again with npm start').restart();
+  }
+
+  exec(name: string, words: readonly string[]): ExecCommand {
+    return this.#supervisor(name, 'there is no process to look into').exec(words);
+  }
+
+  #supervisor(name: string, instead: string): ModuleSupervisor {
     const supervisor = this.#supervisors.get(name);
-    if (supervisor !== undefined) return supervisor.restart();
+    if (supervisor !== undefined) return supervisor;
     if (name === 'edgeAgent' || name === 'edgeHub') {
-      throw new EdgeError(
-        'NOT_EMULATED',
-        `${name} is part of the local edge: stop it and start it again with npm start.`,
-      );
+      throw new EdgeError('NOT_EMULATED', `${name} is part of the local edge: ${instead}.`);
     }
     const known = [...this.#supervisors.keys()].join(', ');
     throw new EdgeError('NOT_FOUND', `There is no module ${name} in the deployment; there are ${known}.`);

@@ -1,4 +1,5 @@
 import type { Healthcheck } from './container-options.ts';
+import type { PlannedExec } from './planned-exec.ts';
 
 /** Everything that is needed to start a module's process. */
 export interface LaunchPlan {
@@ -9,6 +10,8 @@ export interface LaunchPlan {
   readonly stopSignal: NodeJS.Signals;
   readonly stopTimeoutMs: number;
   readonly healthcheck: PlannedCheck | null;
+  /** For commands beside the program. */
+  readonly exec: PlannedExec;
   /** What stands in for the image. */
   readonly notes: readonly string[];
   /** Options of the manifest that mean nothing for a process, by name. */

@@ -1,3 +1,4 @@
+import type { ExecCommand } from '../control/control-api.ts';
 import type { DesiredModule } from './desired-modules.ts';
 import type { ModuleLog } from './module-log.ts';
 
@@ -16,6 +17,8 @@ export interface ModuleRun {
   stop(): Promise<void>;
   /** Reports each outcome of the module's health check, if it has one, until the returned function is called. */
   watchHealth(report: (healthy: boolean, output: string) => void): () => void;
+  /** The command as it is to be run beside the program. Throws NOT_EMULATED where that is not for the local edge to do. */
+  exec(words: readonly string[]): ExecCommand;
 }
 
 /** A server that somebody else runs: there is nothing to start, watch or stop. */

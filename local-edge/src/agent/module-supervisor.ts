@@ -1,4 +1,4 @@
-import type { ModuleState, ModuleStatus } from '../control/control-api.ts';
+import type { ExecCommand, ModuleState, ModuleStatus } from '../control/control-api.ts';
 import type { EdgeLog } from '../edge-log.ts';
 import { EdgeError } from '../errors.ts';
 import type { DesiredModule } from './desired-modules.ts';
@@ -98,6 +98,15 @@ export class ModuleSupervisor {
     if (this.#state !== 'running') {
       throw new EdgeError('NOT_RUNNING', `${this.#module.name} does not run: ${this.#reason}`);
     }
+  }
+
+  /** The command as it is to be run beside the program, while that runs. */
+  exec(words: readonly string[]): ExecCommand {
+    const { name } = this.#module;
+    if (this.#foreign)
+      throw new EdgeError('NOT_EMULATED', `${name} is no process of the local edge: ${this.#reason}`);
+    if (this.#run === null) throw new EdgeError('NOT_RUNNING', `${name} does not run: ${this.#reason}`);
+    return this.#run.exec(words);
   }
 
   #enqueue(work: () => Promise<void>): Promise<void> {

@@ -32,7 +32,7 @@ export class ProcessRunner implements ModuleRunner {
     if ('address' in plan) return plan;
     const process = await startProcess(plan, output);
     this.#records.add(name, process.pid);
-    const { healthcheck, cwd, notes, without } = plan;
+    const { exec, healthcheck, cwd, notes, without } = plan;
     return {
       kind: 'run',
       pid: process.pid,
@@ -49,6 +49,7 @@ export class ProcessRunner implements ModuleRunner {
         const watch = new HealthWatch(healthcheck, cwd, report);
         return () => watch.stop();
       },
+      exec: (words) => ({ words: exec.words(words), env: exec.env, cwd }),
     };
   }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ModuleLog } from '../agent/module-log.ts';
 import type { ModuleRun } from '../agent/module-runner.ts';
+import { EdgeError } from '../errors.ts';
 import { isRecord } from '../manifest/record.ts';
 import { EngineError } from './engine-client.ts';
 import type { EngineClient } from './engine-client.ts';
@@ -52,6 +53,9 @@ export async function followContainer(container: RunningContainer): Promise<Modu
       await ended;
     },
     watchHealth: (report) => watchHealth(container, report),
+    exec() {
+      throw new EdgeError('NOT_EMULATED', `It is a container: docker exec -it ${id.slice(0, 12)} COMMAND.`);
+    },
   };
 }
 

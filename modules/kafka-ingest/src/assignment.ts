@@ -8,8 +8,8 @@ import type { Positions } from './positions.ts';
 import type { TopicPartition } from './record.ts';
 
 export interface AssignmentOptions {
-  readonly source: KafkaSource;
-  readonly positions: Positions;
+  readonly source: Pick<KafkaSource, 'begin' | 'clusterId' | 'committed' | 'pause' | 'watermarks'>;
+  readonly positions: Pick<Positions, 'clusterOf' | 'move' | 'noteCluster' | 'read'>;
   readonly policy: () => ClaimPolicy;
   readonly createLane: (place: TopicPartition) => PartitionLane;
   readonly clock: Clock;
@@ -105,8 +105,9 @@ export class Assignment {
 
   async #claim(lane: PartitionLane, isCurrent: () => boolean): Promise<void> {
     const { source, positions, policy } = this.#options;
-    const marks = (await source.watermarks(lane.topic)).get(lane.partition);
+    // The position first: what another instance applies in between would else seem to lie behind the end.
     const position = await positions.read(lane.keys.position);
+    const marks = (await source.watermarks(lane.topic)).get(lane.partition);
     if (marks === undefined || !isCurrent()) return;
     const needsCommitted = position === undefined && policy().onMissingPosition === 'committed';
     const committed = needsCommitted ? (await source.committed(lane.topic)).get(lane.partition) : undefined;

@@ -42,7 +42,7 @@ export class PairScan {
     let at = start;
     let count = 0;
     let position = start;
-    // A line end stands at `to - 1`, so that no loop runs past it.
+    // A line end stands at `to - 1`, or the file ends there: no loop runs past it.
     while (position < last && count < limits.rows) {
       at = position;
       while (keyEnds[block[at] ?? LF] === 0) at += 1;

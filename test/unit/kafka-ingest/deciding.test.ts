@@ -167,7 +167,7 @@ test('KI-33: an LZ4 frame comes back as it was, overlapping copies and stored bl
   throws(() => unpackLz4(stored, 2), /more than 2 bytes/);
 });
 
-test('KI-2: the script reads the position first and writes it before anything else', () => {
+test('KI-2 KI-3: the script reads the position first, writes it as it is before anything else, and moves it last', () => {
   const base = {
     payload: 'updates',
     suppressUnchanged: false,
@@ -177,7 +177,8 @@ test('KI-2: the script reads the position first and writes it before anything el
   } as const;
   const { lua, sha } = applyScript(base);
   ok(lua.indexOf("'HGET', position") < lua.indexOf("'HSET', position"));
-  ok(lua.indexOf("'HSET', position") < lua.indexOf("'XADD'"));
+  ok(lua.indexOf("'HSET', position, 'next', ARGV[1])") < lua.indexOf("'XADD'"));
+  ok(lua.lastIndexOf("'HSET', position, 'next', ARGV[last + 1]") > lua.lastIndexOf("'XADD'"));
   equal(applyScript(base).sha, sha);
   ok(applyScript({ ...base, suppressUnchanged: true }).sha !== sha);
   ok(applyScript(base, 'replay').sha !== sha);

@@ -3,10 +3,7 @@ import type { JsonValue } from '@iotedge-redis/common';
 import type { FilterRule } from '../shape/filter.ts';
 import { EXTRAS } from '../shape/payload.ts';
 import type { Extra } from '../shape/payload.ts';
-
-function isTexts(value: JsonValue | undefined): value is string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string');
-}
+import { fromJsonText, isTexts, textsOf } from './settings-texts.ts';
 
 /** An empty list would be a rule that lets nothing through, or that never applies: acknowledged unpublished, or not filtered. */
 function isSomeTexts(value: JsonValue): value is string[] {
@@ -37,16 +34,6 @@ function readRule(value: JsonValue): FilterRule {
 function readRules(value: JsonValue): readonly FilterRule[] {
   if (!Array.isArray(value)) throw new FieldProblem(RULE);
   return value.map(readRule);
-}
-
-function fromJsonText<T>(given: string, read: (value: JsonValue) => T, expected: string): T {
-  let value: JsonValue;
-  try {
-    value = JSON.parse(given) as JsonValue;
-  } catch {
-    throw new FieldProblem(expected);
-  }
-  return read(value);
 }
 
 const RENAME = 'expected old=new, separated by commas (in the twin: an object)';
@@ -149,13 +136,7 @@ export const shapeFields = {
     type: `some of ${EXTRAS.join(', ')}`,
     default: [],
     description: 'Further fields of the payload.',
-    fromText: (given) =>
-      extras(
-        given
-          .split(',')
-          .map((part) => part.trim())
-          .filter((part) => part !== ''),
-      ),
+    fromText: (given) => extras(textsOf(given)),
     fromJson(value) {
       if (typeof value === 'string') return this.fromText(value);
       if (!isTexts(value)) throw new FieldProblem(`expected some of ${EXTRAS.join(', ')}`);

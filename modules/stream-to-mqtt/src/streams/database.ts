@@ -9,6 +9,7 @@ import { GroupReads } from './group-reads.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { Operations } from './operations.ts';
 import { Reader } from './reader.ts';
+import type { ReadingParts } from './reading-parts.ts';
 import { streamChooser } from './stream-choice.ts';
 import { StreamRegistry } from './stream-registry.ts';
 import type { RegistryOptions } from './stream-registry.ts';
@@ -23,6 +24,7 @@ export interface DatabaseOptions extends RegistryOptions {
   readonly operations: Operations;
   readonly log: Log;
   readonly onStreams: () => void;
+  readonly onFigures: () => void;
 }
 
 const ABSENT_RETRY_MS = 1000;
@@ -89,6 +91,7 @@ export class Database {
       dropsOldest: settings.maxBacklogPolicy === 'dropOldest',
       consumerExpiryMs: settings.consumerExpiryMs,
       isReading: () => flow.room() > 0,
+      onFigures: options.onFigures,
       clock,
       log,
     });
@@ -110,35 +113,26 @@ export class Database {
   run(): void {
     const { settings, flow, operations, clock, log } = this.#options;
     const { signal } = this.#stopping;
-    const { source, acknowledger } = this;
-    const streams = (): readonly BridgedStream[] => this.streams;
-    const wantsDeliveries = settings.payloadExtras.includes('deliveryCount');
-    const reader = new Reader({
-      source,
+    const { acknowledger } = this;
+    const parts: ReadingParts = {
+      source: this.source,
       reads: this.#reads,
-      streams,
+      streams: () => this.streams,
       flow,
-      acknowledger,
       operations,
+      wantsDeliveries: settings.payloadExtras.includes('deliveryCount'),
+      clock,
+      log,
+    };
+    const reader = new Reader({
+      ...parts,
+      acknowledger,
       batchSize: settings.batchSize,
       blockMs: settings.readTimeoutMs,
       groupStart: settings.groupStart,
-      wantsDeliveries,
       takesOver: settings.singleActive,
-      clock,
-      log,
     });
-    const claims = new Claims({
-      source,
-      reads: this.#reads,
-      streams,
-      flow,
-      operations,
-      minIdleMs: settings.claimIdleMs,
-      wantsDeliveries,
-      clock,
-      log,
-    });
+    const claims = new Claims({ ...parts, minIdleMs: settings.claimIdleMs });
     this.#loops = Promise.all([
       reader.run(signal),
       claims.run(signal),

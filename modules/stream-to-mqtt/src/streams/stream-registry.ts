@@ -40,7 +40,7 @@ export class StreamRegistry {
   }
 
   find(name: string): BridgedStream | undefined {
-    return this.#list.find((stream) => stream.name === name);
+    return this.#list.find(({ name: own, shown }) => own === name || shown === name);
   }
 
   /**
