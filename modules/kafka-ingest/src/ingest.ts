@@ -16,7 +16,6 @@ import { ingestMethods } from './ingest-methods.ts';
 import type { Shared } from './ingest-metrics.ts';
 import { healthOf, laneStatus, Rate, summaryOf } from './ingest-status.ts';
 import type { IngestView } from './ingest-view.ts';
-import { createKafka } from './kafka-client.ts';
 import { KafkaSource } from './kafka-source.ts';
 import type { SourceStatus } from './kafka-source.ts';
 import { MemoryGuard } from './memory-guard.ts';
@@ -72,7 +71,11 @@ export class Ingest implements Component<IngestSettings>, IngestView {
     this.#sink = new RedisSink(this.#redis, target.commandTimeoutMs);
     this.#source = new KafkaSource(
       settings,
-      () => createKafka(settings, context.instance, this.#log, () => clock.now()),
+      async () => {
+        // The client library is half of what there is to load, and of no use until there are settings.
+        const { createKafka } = await import('./kafka-client.ts');
+        return createKafka(settings, context.instance, this.#log, () => clock.now());
+      },
       {
         assigned: (places) => this.#assignment.set(places),
         batch: (batch) => this.#assignment.find(batch)?.accept(batch),
