@@ -176,6 +176,23 @@ test('the first read of a stream of large entries is a small one, also after man
   ok(held <= 24, `${held} entries of 500 kB were read at once`);
 });
 
+test('a busy stream beside some that never had an entry is read in full batches', async (t) => {
+  const { redis, broker, bridge } = await bed(t);
+  const quiet = Array.from({ length: 9 }, (_, n) => `quiet:${n}`);
+  for (const stream of quiet) {
+    await redis.xgroup('CREATE', stream, 'mqtt-group', '0', 'MKSTREAM');
+  }
+  await add(redis, 'busy', 5000);
+  await redis.config('RESETSTAT');
+  await bridge({ redisStreams: ['busy', ...quiet], autoDiscovery: false });
+  await eventually(
+    () => broker.publishes.length,
+    (count) => count === 5000,
+  );
+  const calls = Number(/cmdstat_xreadgroup:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1]);
+  ok(calls < 200, `${calls} reads for 5,000 entries`);
+});
+
 test('SM-38: what is reported says that the broker is away, and that it is back', async (t) => {
   const { broker, bridge } = await bed(t);
   const { reports } = await bridge();

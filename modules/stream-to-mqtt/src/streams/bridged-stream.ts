@@ -96,6 +96,8 @@ export class BridgedStream {
   epoch = 0;
   /** Of its entries, about; a guess on the large side until the first one was seen. */
   averageBytes = UNSEEN_BYTES;
+  /** No entry was seen yet. */
+  isUnseen = true;
   /** The last read answered as much as was asked for: there is more. */
   isHot = false;
   problem: string | undefined;
@@ -138,7 +140,8 @@ export class BridgedStream {
   sized(pairs: Pairs): void {
     let bytes = 64;
     for (const part of pairs) bytes += part.length;
-    this.averageBytes += (bytes - this.averageBytes) * (this.averageBytes === UNSEEN_BYTES ? 1 : 1 / 8);
+    this.averageBytes += (bytes - this.averageBytes) * (this.isUnseen ? 1 : 1 / 8);
+    this.isUnseen = false;
   }
 
   count(what: keyof StreamCounters, by = 1): void {

@@ -195,8 +195,11 @@ export class Reader {
     eligible: readonly BridgedStream[],
     room: number,
   ): { chunk: readonly BridgedStream[]; blocks: boolean } {
-    if (eligible.length <= room && eligible.length <= 16) return { chunk: eligible, blocks: true };
     const hot = eligible.filter(({ isHot }) => isHot);
+    // Streams that nobody knows the entries of are asked for few, and would keep the busy ones back.
+    const isMixed = hot.length > 0 && eligible.some(({ isUnseen }) => isUnseen);
+    if (eligible.length <= room && eligible.length <= 16 && !isMixed)
+      return { chunk: eligible, blocks: true };
     if (hot.length > 0 && this.#hotRounds < HOT_ROUNDS) {
       this.#hotRounds += 1;
       return { chunk: hot.slice(0, room), blocks: false };
@@ -214,7 +217,14 @@ export class Reader {
 
 /** Entries of each stream in one read, by their number and by their size. */
 function countFor(chunk: readonly BridgedStream[], room: number): number {
-  const bytes = chunk.reduce((sum, { averageBytes }) => sum + averageBytes, 0);
+  let bytes = 0;
+  let unseenBytes = 0;
+  for (const { averageBytes, isUnseen } of chunk) {
+    // Hardly ever does more than one stream begin at a time.
+    if (isUnseen) unseenBytes = averageBytes;
+    else bytes += averageBytes;
+  }
+  bytes += unseenBytes;
   return Math.floor(Math.min(room / chunk.length, MAX_HELD_BYTES / bytes));
 }
 
