@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HubCore } from './hub/hub.ts';
 import { freePort } from './net/free-port.ts';
+import { SITE_SNAPSHOT, openSampleSite } from './sample-site.ts';
 
 /** The account and key that Azurite ships with; they are public and open nothing else. */
 const ACCOUNT = 'devstoreaccount1';
@@ -13,7 +14,7 @@ const KEY = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZ
 const SYNC = 'redis-sync';
 const SNAPSHOT = 'redis-snapshot';
 const CONTAINER = 'sample';
-/** Where snapshots go, and, in place of another region, where copies go. */
+/** Where snapshots go, and, in place of an account in another region, where copies go and the second site looks. */
 const SNAPSHOTS = 'snapshots';
 const COPIES = 'copies';
 const BLOB = 'update.csv';
@@ -31,11 +32,15 @@ export interface SampleStorage {
 }
 
 /**
- * Gives redis-sync something to import, and redis-snapshot somewhere to export and copy to, where nobody has named a storage account:
- * Azurite, in memory, on loopback. Undefined when the deployment has neither, when their storage is set, or when Azurite is not
+ * Gives redis-sync something to import, and redis-snapshot somewhere to export and copy to and a second site that imports from there,
+ * where nobody has named a storage account: Azurite, in memory, on loopback. Undefined when the deployment has neither, when their storage is set, or when Azurite is not
  * installed.
  */
-export function startSampleStorage(hub: HubCore, say: (line: string) => void): SampleStorage | undefined {
+export function startSampleStorage(
+  hub: HubCore,
+  env: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+): SampleStorage | undefined {
   const main = azuriteProgram();
   const isForSync = isWanted(hub, SYNC, CONTAINER);
   const isForSnapshot = isWanted(hub, SNAPSHOT, SNAPSHOTS);
@@ -81,6 +86,9 @@ export function startSampleStorage(hub: HubCore, say: (line: string) => void): S
         copyBlobSasToken: containerSas(COPIES, 'rcwl'),
       });
       say(`sample: ${SNAPSHOT} exports to ${SNAPSHOTS} and copies to ${COPIES} there`);
+      const copies = { blobEndpoint: endpoint, blobContainerName: COPIES };
+      if (openSampleSite(hub, env, { ...copies, blobSasToken: containerSas(COPIES, 'rcwdl') }))
+        say(`sample: ${SITE_SNAPSHOT} imports from ${COPIES} into a second Redis`);
     }
     return true;
   };

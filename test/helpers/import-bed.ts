@@ -44,9 +44,9 @@ export async function importFile(
       policy,
       staging: options.staging ?? 'auto',
       connection,
+      redis: target,
       homeDb: 0,
       isCluster,
-      timeoutMs: target.commandTimeoutMs,
       prefix: 'iotedge-redis:redis-snapshot:test:',
       patience: new Patience({
         signal,

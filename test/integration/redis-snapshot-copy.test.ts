@@ -53,6 +53,22 @@ test('SN-6 SN-7 a copy is made by the service, held against the checksum of each
   assert.equal(again['durationMs'], 0, 'what is there is not copied again');
 });
 
+test('a copy that is asked for while an export is under way waits for it, and fails when it comes to nothing', async (t) => {
+  const [here, there, redis] = await Promise.all([freshContainer(), freshContainer(), startRedis(t)]);
+  await fillBulk(redis.port, 2000, 10_000);
+  const bed = await startSnapshot(t, { azurite: here, redis, settings: copySettings(there) });
+  await bed.run('Export');
+  const later = await bed.begin('Export');
+  const { result } = await bed.until(await bed.begin('Copy'), 'done');
+  assert.equal((result as JsonObject)['snapshot'], later, 'not the snapshot before');
+  const cancelled = await bed.begin('Export');
+  const copy = await bed.begin('Copy');
+  await bed.call('CancelOperation', { runId: cancelled });
+  await bed.until(cancelled, 'cancelled');
+  const { code } = await bed.until(copy, 'failed');
+  assert.equal(code, 'NOT_FOUND');
+});
+
 test('a file that was uploaded in one piece is copied as a whole, and its length is compared', async (t) => {
   const [here, there, redis] = await Promise.all([freshContainer(), freshContainer(), startRedis(t)]);
   await fillBulk(redis.port, 100, 5000);

@@ -1,7 +1,7 @@
 /** CRC64 by any reflected polynomial, eight bytes per step over two 32-bit halves: a BigInt per byte would be a hundred times slower. */
 const SLICES = 8;
 /** Below so many bytes, a view of them as words costs more than it saves. */
-const WORTH_A_VIEW = 128;
+const WORTH_A_VIEW = 512;
 
 /** What tells one CRC64 from another: polynomial, bits reflected, and what the sum is xored with before and after. */
 interface Variant {
@@ -130,8 +130,37 @@ export class Crc64 {
     const { hi: hiTable, lo: loTable } = this.#variant;
     let hi = this.#hi;
     let lo = this.#lo;
-    for (let offset = start; offset < end; offset += 1) {
-      const index = (lo ^ (bytes[offset] ?? 0)) & 0xff;
+    let offset = start;
+    for (; offset + 8 <= end; offset += 8) {
+      const i0 = 1792 + ((lo ^ byte(bytes, offset)) & 0xff);
+      const i1 = 1536 + (((lo >>> 8) ^ byte(bytes, offset + 1)) & 0xff);
+      const i2 = 1280 + (((lo >>> 16) ^ byte(bytes, offset + 2)) & 0xff);
+      const i3 = 1024 + ((lo >>> 24) ^ byte(bytes, offset + 3));
+      const i4 = 768 + ((hi ^ byte(bytes, offset + 4)) & 0xff);
+      const i5 = 512 + (((hi >>> 8) ^ byte(bytes, offset + 5)) & 0xff);
+      const i6 = 256 + (((hi >>> 16) ^ byte(bytes, offset + 6)) & 0xff);
+      const i7 = (hi >>> 24) ^ byte(bytes, offset + 7);
+      hi =
+        word(hiTable, i0) ^
+        word(hiTable, i1) ^
+        word(hiTable, i2) ^
+        word(hiTable, i3) ^
+        word(hiTable, i4) ^
+        word(hiTable, i5) ^
+        word(hiTable, i6) ^
+        word(hiTable, i7);
+      lo =
+        word(loTable, i0) ^
+        word(loTable, i1) ^
+        word(loTable, i2) ^
+        word(loTable, i3) ^
+        word(loTable, i4) ^
+        word(loTable, i5) ^
+        word(loTable, i6) ^
+        word(loTable, i7);
+    }
+    for (; offset < end; offset += 1) {
+      const index = (lo ^ byte(bytes, offset)) & 0xff;
       lo = ((lo >>> 8) | (hi << 24)) ^ word(loTable, index);
       hi = (hi >>> 8) ^ word(hiTable, index);
     }
@@ -156,6 +185,10 @@ export class Crc64 {
 /** The checksum of Azure Storage in the eight bytes that the service sends (little-endian). */
 export function crc64(bytes: Uint8Array): Buffer {
   return Crc64.storage().update(bytes).digest();
+}
+
+function byte(from: Uint8Array, index: number): number {
+  return from[index] ?? 0;
 }
 
 /** Indices are always within. Of one type of array only, for the sake of the compiler: sharing it made the whole six times slower. */

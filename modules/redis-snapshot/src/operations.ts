@@ -77,6 +77,7 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
       instance: context.instance,
       stateDir: context.stateDir,
       clock: this.#clock,
+      exported: (snapshot) => this.#runs.ended(snapshot),
     });
     const { stateDir } = context;
     this.#runs = new Runs({
@@ -248,7 +249,7 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
       const run =
         'runId' in request
           ? this.#runs.resume(request.runId)
-          : this.#runs.begin(kind, request.input, trigger);
+          : this.#runs.begin(kind, this.#pinned(kind, request.input), trigger);
       return reply(202, `the ${kind} starts; Operation and the twin tell how it goes`, { runId: run.id });
     } catch (error) {
       if (error instanceof SuiteError && error.code === 'CONFLICT') {
@@ -257,6 +258,13 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
       }
       throw error;
     }
+  }
+
+  /** The newest snapshot is the one of the export under way: whoever asks for a copy of it means that, and not the one before. */
+  #pinned(kind: Kind, input: JsonObject): JsonObject {
+    const last = this.#runs.last('export');
+    const isNewest = kind === 'copy' && input['snapshot'] === undefined;
+    return isNewest && last !== undefined && !isOver(last) ? { ...input, snapshot: last.id } : input;
   }
 
   #operation(payload: JsonValue): MethodReply {

@@ -18,6 +18,8 @@ export interface WorkersOptions {
   readonly instance: string;
   readonly stateDir: string | undefined;
   readonly clock: Clock;
+  /** Resolves once the export that makes this snapshot is over; at once when there is none of it. */
+  readonly exported: (snapshot: string) => Promise<unknown>;
 }
 
 export interface Workers {
@@ -30,7 +32,7 @@ export interface Workers {
 
 /** Composes what does the runs. */
 export function createWorkers(options: WorkersOptions): Workers {
-  const { settings, clock } = options;
+  const { settings, clock, exported } = options;
   const first = settings();
   const place = ownContainer(first);
   if (place === undefined) throw new SuiteError('CONFIG_INVALID', 'composing: there is no container');
@@ -57,7 +59,7 @@ export function createWorkers(options: WorkersOptions): Workers {
     container,
     workers: {
       export: createExportWorker({ ...options, container }),
-      copy: createCopyWorker({ source: container, target, prefix, clock }),
+      copy: createCopyWorker({ source: container, target, prefix, clock, exported }),
       import: createImportWorker({
         ...options,
         container,

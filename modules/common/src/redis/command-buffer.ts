@@ -57,7 +57,16 @@ export class CommandBuffer {
   }
 
   number(value: number): void {
-    this.text(String(value));
+    if (value < 0 || !Number.isSafeInteger(value)) {
+      this.text(String(value));
+      return;
+    }
+    const size = digitsOf(value);
+    this.#room(size);
+    this.#head(0x24, size);
+    this.#digits(value, size);
+    this.#bytes[this.#length++] = 0x0d;
+    this.#bytes[this.#length++] = 0x0a;
   }
 
   buffer(bytes: Buffer): void {
@@ -88,7 +97,13 @@ export class CommandBuffer {
   /** Bytes as they are: a part of what was begun by `open`, or whole bulk strings or commands that are written already. */
   append(source: Buffer, start = 0, end = source.length): void {
     this.#room(end - start);
-    this.#length += source.copy(this.#bytes, this.#length, start, end);
+    if (end - start > SHORT_BYTES) this.#length += source.copy(this.#bytes, this.#length, start, end);
+    else {
+      const bytes = this.#bytes;
+      let at = this.#length;
+      for (let from = start; from < end; from += 1) bytes[at++] = source[from] ?? 0;
+      this.#length = at;
+    }
   }
 
   /** One byte of what was begun by `open`. */
@@ -104,18 +119,23 @@ export class CommandBuffer {
   }
 
   #head(mark: number, value: number): void {
+    this.#bytes[this.#length++] = mark;
+    this.#digits(value, digitsOf(value));
+    this.#bytes[this.#length++] = 0x0d;
+    this.#bytes[this.#length++] = 0x0a;
+  }
+
+  /** Going through a string would cost more than the digits themselves. */
+  #digits(value: number, size: number): void {
     const bytes = this.#bytes;
-    let at = this.#length;
-    bytes[at++] = mark;
-    // Most lengths have one or two digits; going through a string would cost more than the bytes themselves.
-    if (value >= 100) at += bytes.write(String(value), at, 'latin1');
-    else {
-      if (value >= 10) bytes[at++] = 48 + Math.trunc(value / 10);
-      bytes[at++] = 48 + (value % 10);
+    const start = this.#length;
+    let rest = value;
+    for (let at = start + size - 1; at >= start; at -= 1) {
+      const tens = Math.floor(rest / 10);
+      bytes[at] = 48 + rest - tens * 10;
+      rest = tens;
     }
-    bytes[at++] = 0x0d;
-    bytes[at++] = 0x0a;
-    this.#length = at;
+    this.#length = start + size;
   }
 
   /** For so many bytes of content in one bulk string. */
@@ -126,6 +146,12 @@ export class CommandBuffer {
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
   }
+}
+
+function digitsOf(value: number): number {
+  let size = 1;
+  for (let limit = 10; value >= limit; limit *= 10) size += 1;
+  return size;
 }
 
 /** Where the content of the bulk string at `at` lies, and what comes behind it. */

@@ -13,6 +13,8 @@ export interface CopyOptions {
   readonly target: BlobContainer | undefined;
   readonly prefix: () => string;
   readonly clock: Clock;
+  /** Resolves once the export that makes this snapshot is over; at once when there is none of it. */
+  readonly exported: (snapshot: string) => Promise<unknown>;
 }
 
 /** Has the storage service take a snapshot to another account: its files first, its manifest last. */
@@ -26,13 +28,14 @@ export function createCopyWorker(options: CopyOptions): Worker {
 }
 
 async function copySnapshot(
-  { source, target, prefix, clock }: CopyOptions & { readonly target: BlobContainer },
+  { source, target, prefix, clock, exported }: CopyOptions & { readonly target: BlobContainer },
   work: Work,
 ): Promise<JsonObject> {
   const { patience, signal, input, checkpoint } = work;
   // The newest at the beginning, also when the run goes on later.
   const chosen = checkpoint?.['snapshot'] ?? input['snapshot'];
   const wanted = typeof chosen === 'string' ? chosen : undefined;
+  if (wanted !== undefined) await Promise.race([exported(wanted), aborted(signal)]);
   const { manifest, blob } = await patience.until(() => findSnapshot(source, prefix(), wanted, signal));
   await work.keep({ snapshot: manifest.name });
   const there = await patience.until(() => target.get(blob, MAX_MANIFEST_BYTES, signal));
@@ -68,6 +71,13 @@ async function copySnapshot(
   };
   await patience.until(() => target.put(blob, writeManifest(copy), 'application/json', signal));
   return describe(copy, target, finishedAt - startedAt);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 function describe(manifest: Manifest, target: BlobContainer, durationMs: number): JsonObject {

@@ -7,7 +7,7 @@ import type { Work } from '../work.ts';
 import { BlockUpload, blockBytes } from './block-upload.ts';
 import { watchFork } from './fork-watch.ts';
 import { receive } from './receive.ts';
-import type { LinkTarget } from './server-link.ts';
+import type { LinkTarget } from '../server/server-link.ts';
 import { SpoolFile } from './spool.ts';
 import type { SpooledFacts } from './spool.ts';
 import { StreamedUpload } from './streamed-upload.ts';

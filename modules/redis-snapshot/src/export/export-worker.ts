@@ -18,7 +18,7 @@ import { openScan } from './scan-source.ts';
 import { spoolFolder, sweepSpool } from './spool.ts';
 import { openSync } from './sync-source.ts';
 import type { Transfer } from './sync-source.ts';
-import { findServers } from './topology.ts';
+import { findServers } from '../server/topology.ts';
 
 export interface ExportOptions {
   readonly settings: () => SnapshotSettings;

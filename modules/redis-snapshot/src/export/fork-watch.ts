@@ -1,8 +1,8 @@
 import { errorText, sleep } from '@iotedge-redis/common';
 import type { Log } from '@iotedge-redis/common';
-import { infoNumber, readInfo, snapshotBound } from './server-facts.ts';
-import { ServerLink } from './server-link.ts';
-import type { LinkOptions } from './server-link.ts';
+import { infoNumber, readInfo, snapshotBound } from '../server/server-facts.ts';
+import { ServerLink } from '../server/server-link.ts';
+import type { LinkOptions } from '../server/server-link.ts';
 
 /** What the snapshot cost the server; null where INFO is hidden. */
 export interface ForkCost {

@@ -1,8 +1,8 @@
 import { FingerprintSet, SuiteError, fingerprint } from '@iotedge-redis/common';
 import { RdbWriter } from './rdb-writer.ts';
-import { isRefusal, readInfo, textOf } from './server-facts.ts';
-import { ServerLink } from './server-link.ts';
-import type { LinkOptions, Reply } from './server-link.ts';
+import { isRefusal, readInfo, textOf } from '../server/server-facts.ts';
+import { ServerLink } from '../server/server-link.ts';
+import type { LinkOptions, Reply } from '../server/server-link.ts';
 import type { Transfer } from './sync-source.ts';
 
 /** Keys asked for at once: as many values are held in memory together. */

@@ -1,8 +1,8 @@
 import { SuiteError, classifyRedisError, sleep } from '@iotedge-redis/common';
 import type { Log, RedisPlace } from '@iotedge-redis/common';
-import { fieldsOf, isRefusal } from './server-facts.ts';
-import { ServerLink } from './server-link.ts';
-import type { LinkTarget } from './server-link.ts';
+import { fieldsOf, isRefusal } from '../server/server-facts.ts';
+import { ServerLink } from '../server/server-link.ts';
+import type { LinkTarget } from '../server/server-link.ts';
 import { TransferFraming } from './transfer-framing.ts';
 
 export interface SyncOptions {
@@ -25,6 +25,7 @@ export interface Transfer {
 }
 
 const DECIDED_MS = 1000;
+const PIECE_BYTES = 256 * 1024;
 const ignore = (): void => undefined;
 
 /** Asks for the file as a replica does that wants nothing but the file. */
@@ -62,7 +63,7 @@ async function begin(link: ServerLink, signal: AbortSignal): Promise<Transfer> {
   const framing = new TransferFraming();
   const doing = `receiving the snapshot from ${link.name}`;
   const pull = async (): Promise<readonly Buffer[]> => {
-    const chunk = await link.read();
+    const chunk = await link.read(framing.framing === undefined ? {} : { wantedBytes: PIECE_BYTES });
     if (signal.aborted) throw new SuiteError('STOPPED', `${doing}: stopped`);
     if (chunk === undefined) throw broken(doing);
     try {

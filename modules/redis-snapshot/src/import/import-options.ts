@@ -1,4 +1,4 @@
-import type { Clock, JsonObject, Log, RedisConnection } from '@iotedge-redis/common';
+import type { Clock, JsonObject, Log, RedisConnection, RedisTarget } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
 import type { ImportPolicy } from '../settings.ts';
 import type { ImportPlan } from './import-plan.ts';
@@ -16,10 +16,11 @@ export interface ImportOptions {
   readonly staging: 'auto' | 'always' | 'never';
   /** One that nobody else uses: commands rely on following each other. */
   readonly connection: RedisConnection;
+  /** What that connection is to. */
+  readonly redis: RedisTarget;
   /** Database of that connection. */
   readonly homeDb: number;
   readonly isCluster: boolean;
-  readonly timeoutMs: number;
   /** Begins the keys of this instance of the module. */
   readonly prefix: string;
   readonly patience: Patience;

@@ -1,3 +1,5 @@
+import type { RdbParser } from '../rdb/rdb-parser.ts';
+
 /** Keys that modules of the suite keep for themselves begin with this. */
 const SUITE = Buffer.from('iotedge-redis:');
 /** Those of this module belong to the site, not to its data. */
@@ -11,6 +13,15 @@ export function isSuiteKey(key: Buffer): boolean {
 /** Whether a key belongs to this module, here or at the site of the snapshot: an import neither brings nor takes it. */
 export function isModuleKey(key: Buffer): boolean {
   return begins(key, OURS);
+}
+
+/** The same of the entry that a parser stands behind, without an object for its key. */
+export function isSuiteEntry(parser: RdbParser): boolean {
+  return parser.keyBegins(SUITE);
+}
+
+export function isModuleEntry(parser: RdbParser): boolean {
+  return parser.keyBegins(OURS);
 }
 
 function begins(key: Buffer, prefix: Buffer): boolean {

@@ -4,19 +4,10 @@ import type { RdbParser } from '../rdb/rdb-parser.ts';
 /** Commands of so many bytes, or so many keys, go out together. */
 const CHUNK_BYTES = 256 * 1024;
 const CHUNK_KEYS = 1000;
-const FOOTER = 10;
+/** The version, and the checksum of eight bytes. */
+const VERSION_BYTES = 2;
+const FOOTER = VERSION_BYTES + 8;
 const FUNCTION_OPCODE = 245;
-
-/** An entry among the commands of a chunk. */
-export interface ChunkEntry {
-  readonly offset: number;
-  readonly type: number;
-  /** Its command in the chunk's bytes, and the key in there. */
-  readonly start: number;
-  readonly keyEnd: number;
-  readonly keyLength: number;
-  readonly end: number;
-}
 
 export interface RestoreOptions {
   /** Stands in the footer of every payload: the target refuses versions above its own. */
@@ -24,56 +15,71 @@ export interface RestoreOptions {
   readonly isReplacing: boolean;
 }
 
-/** RESTORE commands of entries that follow each other in one database of the file. */
+/**
+ * RESTORE commands of entries that follow each other in one database of the file. An entry is a number from 0 on, and what is known of it
+ * stands in columns: an object each would keep the garbage collector busier than all the rest.
+ */
 export class RestoreChunk {
   readonly commands: CommandBuffer;
-  readonly entries: ChunkEntry[] = [];
   /** Database in the file, and where the first entry begins. */
   readonly db: number;
   readonly offset: number;
   /** Behind the last entry. */
   until: number;
-  readonly #options: RestoreOptions;
+  readonly #isReplacing: boolean;
   readonly #crc = Crc64.redis();
   readonly #footer = Buffer.alloc(FOOTER);
+  #size = 0;
+  readonly #offsets = new Float64Array(CHUNK_KEYS);
+  readonly #types = new Uint8Array(CHUNK_KEYS);
+  /** Of an entry, where its command, and its key in there, end. The first command begins at 0. */
+  readonly #ends = new Float64Array(CHUNK_KEYS);
+  readonly #keyEnds = new Float64Array(CHUNK_KEYS);
+  readonly #keyLengths = new Uint32Array(CHUNK_KEYS);
 
-  constructor(parser: RdbParser, options: RestoreOptions, spare?: Buffer) {
-    this.#options = options;
+  constructor(parser: RdbParser, { targetVersion, isReplacing }: RestoreOptions, spare?: Buffer) {
+    this.#isReplacing = isReplacing;
     this.db = parser.db;
     this.offset = parser.itemOffset;
     this.until = parser.itemOffset;
-    this.#footer.writeUInt16LE(options.targetVersion);
-    const first = parser.valueBytes + parser.key.length + 256;
+    this.#footer.writeUInt16LE(targetVersion);
+    const first = parser.valueBytes + parser.keyLength + 256;
     this.commands = new CommandBuffer(Math.max(CHUNK_BYTES + 64 * 1024, first), spare);
   }
 
+  /** Number of entries. */
+  get size(): number {
+    return this.#size;
+  }
+
   get isFull(): boolean {
-    return this.commands.length >= CHUNK_BYTES || this.entries.length >= CHUNK_KEYS;
+    return this.commands.length >= CHUNK_BYTES || this.#size >= CHUNK_KEYS;
   }
 
   /** Whether the entry that the parser stands behind may go along: a large one would copy all before it. */
   hasRoomFor(parser: RdbParser): boolean {
     return (
-      this.entries.length === 0 ||
+      this.#size === 0 ||
       (parser.db === this.db && this.commands.length + parser.valueBytes <= 2 * CHUNK_BYTES)
     );
   }
 
   add(parser: RdbParser): void {
     const { commands } = this;
-    const { key, expireAtMs, idleSeconds, frequency } = parser;
-    const { isReplacing } = this.#options;
-    const start = commands.length;
+    const { expireAtMs, idleSeconds, frequency, keyLength } = parser;
     const hasAge = frequency !== undefined || idleSeconds !== undefined;
-    commands.begin(5 + (isReplacing ? 1 : 0) + (hasAge ? 2 : 0));
-    commands.buffer(RESTORE);
-    commands.buffer(key);
+    const expires = expireAtMs !== undefined;
+    commands.begin(4 + (expires ? 1 : 0) + (this.#isReplacing ? 1 : 0) + (hasAge ? 2 : 0));
+    commands.append(RESTORE);
+    commands.open(keyLength);
+    parser.copyKey(commands);
+    commands.close();
     const keyEnd = commands.length - 2;
-    if (expireAtMs === undefined) commands.buffer(NEVER);
-    else commands.number(expireAtMs);
+    if (expires) commands.number(expireAtMs);
+    else commands.append(NEVER);
     this.#payload(parser);
-    commands.buffer(ABSTTL);
-    if (isReplacing) commands.buffer(REPLACE);
+    if (expires) commands.append(ABSTTL);
+    if (this.#isReplacing) commands.append(REPLACE);
     if (frequency !== undefined) {
       commands.text('FREQ');
       commands.number(frequency);
@@ -81,31 +87,48 @@ export class RestoreChunk {
       commands.text('IDLETIME');
       commands.number(idleSeconds);
     }
-    const { itemOffset: offset, type } = parser;
-    this.entries.push({ offset, type, start, keyEnd, keyLength: key.length, end: commands.length });
+    const entry = this.#size;
+    this.#offsets[entry] = parser.itemOffset;
+    this.#types[entry] = parser.type;
+    this.#keyEnds[entry] = keyEnd;
+    this.#keyLengths[entry] = keyLength;
+    this.#ends[entry] = commands.length;
+    this.#size = entry + 1;
     this.until = parser.offset;
   }
 
-  keyOf({ keyEnd, keyLength }: ChunkEntry): Buffer {
-    return this.commands.backing.subarray(keyEnd - keyLength, keyEnd);
+  /** Where the entry begins in the file. */
+  offsetOf(entry: number): number {
+    return this.#offsets[entry] ?? this.offset;
+  }
+
+  typeOf(entry: number): number {
+    return this.#types[entry] ?? 0;
+  }
+
+  keyOf(entry: number): Buffer {
+    const keyEnd = this.#keyEnds[entry] ?? 0;
+    return this.commands.backing.subarray(keyEnd - (this.#keyLengths[entry] ?? 0), keyEnd);
   }
 
   /** The commands of some entries only. */
-  again(entries: readonly ChunkEntry[]): CommandBuffer {
-    const size = entries.reduce((sum, { start, end }) => sum + end - start, 0);
-    const out = new CommandBuffer(size);
-    for (const { start, end } of entries) out.append(this.commands.backing, start, end);
+  again(entries: readonly number[]): CommandBuffer {
+    const parts = entries.map((entry) => this.#commandOf(entry));
+    const out = new CommandBuffer(parts.reduce((sum, { length }) => sum + length, 0));
+    for (const part of parts) out.append(part);
     out.count = entries.length;
     return out;
   }
 
-  /** The same one by one, with their keys. */
-  apart(entries: readonly ChunkEntry[]): { key: Buffer; bytes: Buffer }[] {
-    const { bytes } = this.commands;
-    return entries.map((entry) => ({
-      key: this.keyOf(entry),
-      bytes: bytes.subarray(entry.start, entry.end),
-    }));
+  /** The same one by one, with their keys; of all entries without any. */
+  apart(entries?: readonly number[]): { key: Buffer; bytes: Buffer }[] {
+    const wanted = entries ?? Array.from({ length: this.#size }, (_, entry) => entry);
+    return wanted.map((entry) => ({ key: this.keyOf(entry), bytes: this.#commandOf(entry) }));
+  }
+
+  #commandOf(entry: number): Buffer {
+    const start = entry === 0 ? 0 : this.#ends[entry - 1];
+    return this.commands.backing.subarray(start, this.#ends[entry]);
   }
 
   #payload(parser: RdbParser): void {
@@ -115,17 +138,21 @@ export class RestoreChunk {
     const from = commands.length;
     commands.byte(parser.type);
     parser.copyValue(commands);
-    commands.append(footer, 0, 2);
-    this.#crc.reset().update(commands.backing, from, commands.length).writeTo(footer, 2);
-    commands.append(footer, 2);
+    this.#crc
+      .reset()
+      .update(commands.backing, from, commands.length)
+      .update(footer, 0, VERSION_BYTES)
+      .writeTo(footer, VERSION_BYTES);
+    commands.append(footer);
     commands.close();
   }
 }
 
-const RESTORE = Buffer.from('RESTORE');
-const ABSTTL = Buffer.from('ABSTTL');
-const REPLACE = Buffer.from('REPLACE');
-const NEVER = Buffer.from('0');
+// Whole arguments, as they go over the wire.
+const RESTORE = Buffer.from('$7\r\nRESTORE\r\n');
+const ABSTTL = Buffer.from('$6\r\nABSTTL\r\n');
+const REPLACE = Buffer.from('$7\r\nREPLACE\r\n');
+const NEVER = Buffer.from('$1\r\n0\r\n');
 
 /** What FUNCTION RESTORE takes for one library of the file. */
 export function functionPayload(pieces: readonly Buffer[], targetVersion: number): Buffer {

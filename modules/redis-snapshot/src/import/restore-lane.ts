@@ -1,7 +1,8 @@
-import { CommandBuffer, SuiteError, sendEncoded, sendEncodedByKey } from '@iotedge-redis/common';
-import type { RedisClient, RedisConnection } from '@iotedge-redis/common';
+import { CommandBuffer, SuiteError, replyWord, sendEncodedByKey } from '@iotedge-redis/common';
+import type { RedisClient, RedisConnection, RedisTarget } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
-import type { ChunkEntry, RestoreChunk } from './restore-chunk.ts';
+import type { RestoreChunk } from './restore-chunk.ts';
+import { RestoreLink } from './restore-link.ts';
 import { judgeReplies } from './restore-replies.ts';
 import type { IfThere } from './restore-replies.ts';
 
@@ -24,12 +25,11 @@ export interface LanePlace {
 }
 
 export interface LaneOptions {
+  /** Used for a Cluster, where each command goes to the node of its key; anything else gets a connection of the lane's own. */
   readonly connection: RedisConnection;
+  /** Its database holds the checkpoint. */
+  readonly target: RedisTarget;
   readonly patience: Patience;
-  readonly isCluster: boolean;
-  /** Database that the checkpoint is in. */
-  readonly homeDb: number;
-  readonly timeoutMs: number;
   readonly checkpointKey: string;
   /** The checkpoint for a place; no two steps give the same text. */
   readonly checkpoint: (place: LanePlace, step: number) => string;
@@ -59,7 +59,8 @@ interface Tally {
   restored: number;
   skipped: number;
   attempts: number;
-  pending: readonly ChunkEntry[];
+  /** Entries that have no answer yet; undefined: all of them. */
+  pending: readonly number[] | undefined;
 }
 
 /** Sends chunks to Redis, several at once, each until it is there. */
@@ -69,6 +70,8 @@ export class RestoreLane {
   /** What Redis may hold as checkpoint: the last that it is known to have, and what was sent since. */
   #held: string[];
   #step = 0;
+  #link: RestoreLink | undefined;
+  #opening: Promise<RestoreLink> | undefined;
   /** False when the connection is a new one: what Redis holds has to be looked at before anything is written. */
   #isSure = false;
   #until: number;
@@ -83,7 +86,7 @@ export class RestoreLane {
     this.#held = [options.held];
     const { connection } = options;
     connection.onStatus(() => {
-      if (connection.status.state !== 'ready') this.#isSure = false;
+      if (connection.status.state !== 'ready' && options.target.mode === 'cluster') this.#isSure = false;
     });
   }
 
@@ -124,6 +127,11 @@ export class RestoreLane {
     await Promise.all(this.#flights.map(({ done }) => done));
   }
 
+  /** To be called once all is settled. */
+  close(): void {
+    this.#link?.close();
+  }
+
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -136,50 +144,80 @@ export class RestoreLane {
   }
 
   async #deliver(chunk: RestoreChunk): Promise<void> {
-    const tally: Tally = { restored: 0, skipped: 0, attempts: 0, pending: chunk.entries };
+    const tally: Tally = { restored: 0, skipped: 0, attempts: 0, pending: undefined };
     await this.#options.patience.until(() => this.#attempt(chunk, tally));
     this.#options.onDelivered(tally);
   }
 
   async #attempt(chunk: RestoreChunk, tally: Tally): Promise<void> {
-    const { connection, timeoutMs } = this.#options;
+    const { connection, target } = this.#options;
     const limit = Math.ceil(
-      timeoutMs + WINDOW * (chunk.commands.length * MS_PER_BYTE + chunk.entries.length * MS_PER_KEY),
+      target.commandTimeoutMs + WINDOW * (chunk.commands.length * MS_PER_BYTE + chunk.size * MS_PER_KEY),
     );
     tally.attempts += 1;
     // What is for good is thrown out here, in its own words; the connection hears of what passes only.
-    const refused = await connection.run(
-      'restoring keys',
-      (client) => this.#exchangeAll(client, chunk, tally),
-      limit,
-    );
+    const refused =
+      target.mode === 'cluster'
+        ? await connection.run('restoring keys', (client) => this.#exchangeByKey(client, chunk, tally), limit)
+        : await this.#exchangeAll(await this.#opened(), chunk, tally, limit);
     if (refused !== undefined) throw refused;
   }
 
+  /** The connection, a new one when the last one was lost. Several chunks may ask at once. */
+  async #opened(): Promise<RestoreLink> {
+    if (this.#link?.isOpen === true) return this.#link;
+    this.#opening ??= RestoreLink.open(this.#options.target).finally(() => (this.#opening = undefined));
+    const link = await this.#opening;
+    if (this.#link !== link) this.#isSure = false;
+    this.#link = link;
+    return link;
+  }
+
   /** Resolves with what is wrong for good. */
-  async #exchangeAll(client: RedisClient, chunk: RestoreChunk, tally: Tally): Promise<Error | undefined> {
-    const { isCluster, checkpointKey } = this.#options;
+  async #exchangeAll(
+    link: RestoreLink,
+    chunk: RestoreChunk,
+    tally: Tally,
+    limit: number,
+  ): Promise<Error | undefined> {
+    if (!this.#isSure) {
+      const ask = new CommandBuffer(1024);
+      ask.command('GET', this.#options.checkpointKey);
+      const { errors, values } = await link.exchange([ask], limit);
+      for (const [, error] of errors) throw error;
+      if (!this.#isHeld(values.get(0))) return new CheckpointLost();
+      this.#isSure = true;
+    }
     const { pending } = tally;
+    const body = pending === undefined ? chunk.commands : chunk.again(pending);
+    const head = this.#head(chunk.db);
+    const tail = this.#tail();
+    const { errors, values } = await link.exchange([head, body, tail], limit);
+    const behind = head.count + body.count;
+    const own = new Map<number, Error>();
+    for (const [index, error] of errors) {
+      if (index < head.count || index >= behind) throw error;
+      own.set(index - head.count, error);
+    }
+    for (const index of [0, behind + tail.count - 1])
+      if (!this.#isHeld(values.get(index))) return new CheckpointLost();
+    return this.#judge(chunk, tally, own);
+  }
+
+  async #exchangeByKey(client: RedisClient, chunk: RestoreChunk, tally: Tally): Promise<Error | undefined> {
+    const { checkpointKey } = this.#options;
     if (!this.#isSure) {
       if (!this.#isHeld(await client.get(checkpointKey))) return new CheckpointLost();
       this.#isSure = true;
     }
-    let replies: unknown[];
-    const held: unknown[] = [];
-    if (isCluster) {
-      held.push(await client.getset(checkpointKey, this.#checkpoint()));
-      replies = await sendEncodedByKey(client, 'restore', chunk.apart(pending));
-      held.push(await client.getset(checkpointKey, this.#checkpoint()));
-    } else {
-      const body = tally.attempts > 1 ? chunk.again(pending) : chunk.commands;
-      const head = this.#head(chunk.db);
-      const all = await sendEncoded(client, head, body, this.#tail());
-      replies = all.splice(head.count, body.count);
-      for (const reply of all) if (reply instanceof Error) throw reply;
-      held.push(all[0], all.at(-1));
-    }
-    for (const reply of held) if (!this.#isHeld(reply)) return new CheckpointLost();
-    return this.#judge(chunk, tally, replies);
+    const before = await client.getset(checkpointKey, this.#checkpoint());
+    const replies = await sendEncodedByKey(client, 'restore', chunk.apart(tally.pending));
+    const after = await client.getset(checkpointKey, this.#checkpoint());
+    for (const reply of [before, after]) if (!this.#isHeld(reply)) return new CheckpointLost();
+    const errors = replies.flatMap((reply, index) =>
+      reply instanceof Error ? [[index, reply] as const] : [],
+    );
+    return this.#judge(chunk, tally, new Map(errors));
   }
 
   /** The checkpoint goes before the keys that it announces, on the same connection. */
@@ -193,8 +231,8 @@ export class RestoreLane {
   /** And again behind them: a Redis that comes back without them comes back without it. */
   #tail(): CommandBuffer {
     const tail = new CommandBuffer(1024);
-    // Everything else on this connection is about the database that it began with.
-    select(tail, this.#options.homeDb);
+    // The next checkpoint goes where this one is.
+    select(tail, this.#options.target.db);
     this.#exchange(tail);
     return tail;
   }
@@ -223,16 +261,18 @@ export class RestoreLane {
   }
 
   /** Settles the entries that have an answer; throws when some have to be sent again, resolves with why one was refused. */
-  #judge(chunk: RestoreChunk, tally: Tally, replies: readonly unknown[]): Error | undefined {
+  #judge(chunk: RestoreChunk, tally: Tally, errors: ReadonlyMap<number, Error>): Error | undefined {
     const { ifThere, sentBefore } = this.#options;
     const ours = tally.attempts > 1 ? Infinity : sentBefore;
-    const verdict = judgeReplies(tally.pending, replies, { ifThere, sentBefore: ours });
+    const verdict = judgeReplies(chunk, tally.pending, errors, { ifThere, sentBefore: ours });
     tally.restored += verdict.restored;
     tally.skipped += verdict.skipped;
     tally.pending = verdict.pending;
     for (const entry of verdict.conflicts) this.conflicts.push(Buffer.from(chunk.keyOf(entry)));
-    if (verdict.refused === undefined && verdict.passing !== undefined) throw verdict.passing;
-    return verdict.refused;
+    if (verdict.refused !== undefined || verdict.passing === undefined) return verdict.refused;
+    // It was the primary once: the one that is now has to be found.
+    if (replyWord(verdict.passing) === 'READONLY') this.#link?.close();
+    throw verdict.passing;
   }
 }
 

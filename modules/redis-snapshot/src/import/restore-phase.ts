@@ -1,12 +1,12 @@
 import { SuiteError, errorText } from '@iotedge-redis/common';
-import type { Clock, JsonObject, RedisConnection } from '@iotedge-redis/common';
+import type { Clock, JsonObject, RedisConnection, RedisTarget } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
 import { RdbParser } from '../rdb/rdb-parser.ts';
 import type { RdbPlace } from '../rdb/rdb-parser.ts';
 import type { ImportPolicy } from '../settings.ts';
 import type { Counts, ImportCheckpoint } from './import-checkpoint.ts';
 import type { ImportPlan } from './import-plan.ts';
-import { isModuleKey, isSuiteKey } from './own-keys.ts';
+import { isModuleEntry, isSuiteEntry } from './own-keys.ts';
 import type { RdbInput } from './rdb-input.ts';
 import { RestoreChunk } from './restore-chunk.ts';
 import { RestoreLane } from './restore-lane.ts';
@@ -21,9 +21,7 @@ export interface PhaseOptions {
   /** Where to go on. */
   readonly from: ImportCheckpoint;
   readonly connection: RedisConnection;
-  readonly homeDb: number;
-  readonly isCluster: boolean;
-  readonly timeoutMs: number;
+  readonly redis: RedisTarget;
   readonly checkpointKey: string;
   readonly patience: Patience;
   readonly signal: AbortSignal;
@@ -55,15 +53,13 @@ class RestorePhase {
 
   constructor(options: PhaseOptions) {
     this.#options = options;
-    const { from, policy, connection, patience, isCluster, homeDb, timeoutMs, checkpointKey } = options;
+    const { from, policy, connection, patience, redis, checkpointKey } = options;
     this.#counts = { ...from.counts };
     const spares = new Map(from.spares);
     this.#lane = new RestoreLane({
       connection,
+      target: redis,
       patience,
-      isCluster,
-      homeDb,
-      timeoutMs,
       checkpointKey,
       held: JSON.stringify(from),
       checkpoint: (place, step) =>
@@ -99,6 +95,7 @@ class RestorePhase {
       failure = error instanceof Error ? error : new SuiteError('INTERNAL', errorText(error));
       await this.#lane.settled();
     }
+    this.#lane.close();
     const { until, conflicts } = this.#lane;
     return { counts: { ...this.#counts }, failure, until, conflicts };
   }
@@ -123,11 +120,10 @@ class RestorePhase {
   }
 
   #isWanted(parser: RdbParser): boolean {
-    const { key } = parser;
-    if (isModuleKey(key)) return false;
+    if (isModuleEntry(parser)) return false;
     // In a spare database nobody sees an order.
     const isOfPhase =
-      this.#options.from.spares.length > 0 || isSuiteKey(key) === (this.#options.phase === 'suite');
+      this.#options.from.spares.length > 0 || isSuiteEntry(parser) === (this.#options.phase === 'suite');
     if (!isOfPhase) return false;
     const { expireAtMs } = parser;
     if (expireAtMs === undefined || expireAtMs > this.#options.clock.now()) return true;

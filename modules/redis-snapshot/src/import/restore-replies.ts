@@ -1,6 +1,6 @@
 import { SuiteError, classifyRedisError, replyWord } from '@iotedge-redis/common';
 import { typeName } from '../rdb/layouts.ts';
-import type { ChunkEntry } from './restore-chunk.ts';
+import type { RestoreChunk } from './restore-chunk.ts';
 
 /** A key that is there already: `skip` leaves it, `fail` ends the run, `never` cannot happen (REPLACE). */
 export type IfThere = 'skip' | 'fail' | 'never';
@@ -11,59 +11,56 @@ export interface JudgeOptions {
   readonly sentBefore: number;
 }
 
-/** What became of the entries of a chunk. */
+/** What became of the entries of a chunk that were sent. */
 export interface Verdict {
   readonly restored: number;
   readonly skipped: number;
-  /** To be sent again, and why. */
-  readonly pending: readonly ChunkEntry[];
+  /** Numbers of the entries to be sent again, and why. */
+  readonly pending: readonly number[];
   readonly passing: Error | undefined;
   /** Entries whose key somebody else had written. */
-  readonly conflicts: readonly ChunkEntry[];
+  readonly conflicts: readonly number[];
   /** What is wrong for good; the first of several. */
   readonly refused: Error | undefined;
 }
 
-/** Reads the reply of each entry, in the order in which they were sent. */
+/** Reads the error replies, by the place of their entry among those that were `sent`; all others were restored. */
 export function judgeReplies(
-  sent: readonly ChunkEntry[],
-  replies: readonly unknown[],
+  chunk: RestoreChunk,
+  sent: readonly number[] | undefined,
+  errors: ReadonlyMap<number, Error>,
   { ifThere, sentBefore }: JudgeOptions,
 ): Verdict {
-  const pending: ChunkEntry[] = [];
-  const conflicts: ChunkEntry[] = [];
-  let restored = 0;
+  const pending: number[] = [];
+  const conflicts: number[] = [];
+  let restored = (sent?.length ?? chunk.size) - errors.size;
   let skipped = 0;
   let passing: Error | undefined;
   let refused: Error | undefined;
-  sent.forEach((entry, index) => {
-    const error = replies[index];
-    if (!(error instanceof Error)) {
-      restored += 1;
-      return;
-    }
+  for (const [position, error] of errors) {
+    const entry = sent === undefined ? position : (sent[position] ?? 0);
     const word = replyWord(error);
     if (word === 'BUSYKEY') {
-      if (entry.offset < sentBefore) restored += 1;
+      if (chunk.offsetOf(entry) < sentBefore) restored += 1;
       else if (ifThere === 'skip') skipped += 1;
       else {
         conflicts.push(entry);
         refused ??= new SuiteError(
           'CONFLICT',
-          `restoring keys: the key of the entry at byte ${entry.offset} of the RDB was written by somebody else meanwhile`,
+          `restoring keys: the key of the entry at byte ${chunk.offsetOf(entry)} of the RDB was written by somebody else meanwhile`,
         );
       }
     } else if (word === undefined || classifyRedisError(error).retryable) {
       pending.push(entry);
       passing ??= error;
-    } else refused ??= refusal(entry, error);
-  });
+    } else refused ??= refusal(chunk, entry, error);
+  }
   return { restored, skipped, pending, passing, conflicts, refused };
 }
 
-function refusal(entry: ChunkEntry, error: Error): SuiteError {
+function refusal(chunk: RestoreChunk, entry: number, error: Error): SuiteError {
   const classified = classifyRedisError(error);
-  const what = `restoring keys: Redis refused the entry at byte ${entry.offset} of the RDB (${typeName(entry.type)})`;
+  const what = `restoring keys: Redis refused the entry at byte ${chunk.offsetOf(entry)} of the RDB (${typeName(chunk.typeOf(entry))})`;
   // The catch-all word is what a payload gets that is not in order.
   if (replyWord(error) === 'ERR')
     return new SuiteError('DATA_INVALID', `${what}: it does not take the value; the file may be damaged`);

@@ -1,7 +1,7 @@
 import { RdbParser } from '../rdb/rdb-parser.ts';
 import { unlinkKeys } from './key-scan.ts';
 import type { KeyScanOptions } from './key-scan.ts';
-import { isModuleKey, isSuiteKey } from './own-keys.ts';
+import { isModuleEntry, isSuiteEntry } from './own-keys.ts';
 import type { RdbInput } from './rdb-input.ts';
 
 export interface UndoOptions extends KeyScanOptions {
@@ -43,8 +43,8 @@ async function undoPart(options: UndoOptions, input: RdbInput, until: number): P
   };
   const wasSent = (): boolean => {
     const { key, itemOffset, expireAtMs } = parser;
-    if (isModuleKey(key) || (expireAtMs !== undefined && expireAtMs <= now)) return false;
-    const isOfPhase = isSuiteKey(key) === (phase === 'suite');
+    if (isModuleEntry(parser) || (expireAtMs !== undefined && expireAtMs <= now)) return false;
+    const isOfPhase = isSuiteEntry(parser) === (phase === 'suite');
     const isSent = isOfPhase ? itemOffset < until : phase === 'suite';
     return isSent && !spared.has(key.toString('latin1'));
   };

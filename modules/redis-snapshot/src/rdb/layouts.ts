@@ -77,16 +77,20 @@ const VALKEY: Readonly<Record<number, Layout>> = {
 export const LAST_SHARED_VERSION = 11;
 export const MODULE_TYPE = 7;
 
-/** How values of a type byte are laid out in files of a family, or undefined for a type that this module does not know. */
-export function layoutOf(family: Family, type: number): readonly Step[] | undefined {
-  return find(family, type)?.steps;
-}
-
 /** Whether a server whose own version is `version` can know the type. */
 export function isTypeKnownTo(family: Family, version: number, type: number): boolean {
   const layout = find(family, type);
   return layout !== undefined && layout.since <= version;
 }
+
+/** How values are laid out in files of a family, by type byte; undefined for a type that this module does not know. */
+export function layoutsOf(family: Family): readonly (readonly Step[] | undefined)[] {
+  return family === 'redis' ? REDIS_LAYOUTS : VALKEY_LAYOUTS;
+}
+
+const TYPES = 256;
+const REDIS_LAYOUTS = Array.from({ length: TYPES }, (_, type) => find('redis', type)?.steps);
+const VALKEY_LAYOUTS = Array.from({ length: TYPES }, (_, type) => find('valkey', type)?.steps);
 
 function find(family: Family, type: number): Layout | undefined {
   return SHARED[type] ?? (family === 'redis' ? REDIS : VALKEY)[type];

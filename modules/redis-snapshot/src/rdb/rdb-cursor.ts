@@ -123,6 +123,18 @@ export class RdbCursor {
     return true;
   }
 
+  /**
+   * Size of a string of up to `most` bytes that lies there as it is and as a whole; the cursor stands on its first byte then. Below 0
+   * for any other, and for one that is not all there yet; nothing was taken then.
+   */
+  plain(most: number): number {
+    const start = this.pos;
+    const size = this.header();
+    if (size >= 0 && size <= most && size <= this.bytes.length - this.pos) return size;
+    this.pos = start;
+    return MORE;
+  }
+
   /** Reads a string of up to `most` bytes. Undefined when it is not all there yet; nothing was taken then. */
   string(most: number): Buffer | undefined {
     const start = this.pos;

@@ -14,6 +14,28 @@ export async function findServers(
   return target.mode === 'cluster' ? clusterPrimaries(target, signal) : [target.place];
 }
 
+/** The server to write to, where it is not a Cluster. */
+export async function findPrimary(target: RedisTarget, signal: AbortSignal): Promise<RedisPlace> {
+  if (target.mode !== 'sentinel') return target.place;
+  const { sentinelMaster: name } = target;
+  return primaryOf(
+    name,
+    await askSentinels(target, signal, (sentinel) =>
+      sentinel.call('asking for the primary', ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name]),
+    ),
+  );
+}
+
+function primaryOf(name: string, reply: Reply): RedisPlace {
+  const [host, port] = Array.isArray(reply) ? (reply as readonly Reply[]).map(textOf) : [];
+  if (host !== undefined && port !== undefined) return { host, port: Number(port) };
+  throw new SuiteError(
+    'REDIS_UNAVAILABLE',
+    `asking the Sentinels for ${name}: they do not know it; check REDIS_SENTINEL_MASTER`,
+    { retryable: true },
+  );
+}
+
 /**
  * A replica, since a Sentinel takes a replica that only wants the file for a member, and remembers it as `ip:0`. The primary
  * where there is no healthy replica.
@@ -36,21 +58,12 @@ async function behindSentinel(target: RedisTarget, log: Log, signal: AbortSignal
       Number(replica.get('port')) > 0,
   );
   if (healthy !== undefined) return { host: healthy.get('ip') ?? '', port: Number(healthy.get('port')) };
-  const [host, port] = Array.isArray(found.primary) ? (found.primary as readonly Reply[]).map(textOf) : [];
-  if (host === undefined || port === undefined) {
-    throw new SuiteError(
-      'REDIS_UNAVAILABLE',
-      `asking the Sentinels for ${name}: they do not know it; check REDIS_SENTINEL_MASTER`,
-      { retryable: true },
-    );
-  }
+  const place = primaryOf(name, found.primary);
   log.warn(
     'no healthy replica: the export reads from the primary, which Sentinel may remember as a replica',
-    {
-      primary: formatPlace({ host, port: Number(port) }),
-    },
+    { primary: formatPlace(place) },
   );
-  return { host, port: Number(port) };
+  return place;
 }
 
 async function askSentinels<T>(

@@ -2,7 +2,14 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { SuiteError, classifyRedisError, deadline, formatPlace, readTlsFiles } from '@iotedge-redis/common';
+import {
+  SuiteError,
+  classifyRedisError,
+  deadline,
+  formatPlace,
+  readTlsFiles,
+  sleep,
+} from '@iotedge-redis/common';
 import type { RedisPlace, RedisTarget } from '@iotedge-redis/common';
 
 /** What a server answered: text and bulk strings as bytes, numbers, arrays of these, null. */
@@ -24,6 +31,8 @@ const READ_AHEAD_BYTES = 1024 * 1024;
 /** The server sends a line break every 10 s at least while it has nothing to say. */
 const SILENCE_MS = 60_000;
 const MAX_REPLY_DEPTH = 8;
+/** How long `read` waits for more. */
+const GATHER_MS = 5;
 
 /** A bare connection to one Redis server, for what no client library does: acting as a replica. */
 export class ServerLink {
@@ -93,6 +102,11 @@ export class ServerLink {
     this.#socket.write(encode(command));
   }
 
+  /** Commands in the protocol's own form. */
+  write(bytes: Buffer): void {
+    this.#socket.write(bytes);
+  }
+
   /** Several commands in one write; as many replies have to be taken. */
   sendAll(commands: readonly (readonly (string | Buffer)[])[]): void {
     this.#socket.write(Buffer.concat(commands.map(encode)));
@@ -110,15 +124,18 @@ export class ServerLink {
     }
   }
 
-  /** Whatever came in, at least one byte; undefined when the server closed the connection. */
-  async read(): Promise<Buffer | undefined> {
+  /**
+   * Whatever came in, at least one byte; undefined when the server closed the connection. Waits a moment for more where that is less than
+   * `wantedBytes`: a server sends its file in small pieces, each of which costs as much as a large one.
+   */
+  async read({ silenceMs = SILENCE_MS, wantedBytes = 0 } = {}): Promise<Buffer | undefined> {
     if (this.#rest.length > 0) {
       const rest = this.#rest;
       this.#rest = Buffer.alloc(0);
       return rest;
     }
     try {
-      return await this.#chunk(SILENCE_MS);
+      return await this.#chunk(silenceMs, wantedBytes);
     } catch (error) {
       throw classifyRedisError(error, `receiving from ${this.name}`);
     }
@@ -128,9 +145,11 @@ export class ServerLink {
     this.#socket.destroy();
   }
 
-  async #chunk(silenceMs: number): Promise<Buffer | undefined> {
+  async #chunk(silenceMs: number, wantedBytes = 0): Promise<Buffer | undefined> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
+      const { readableLength } = this.#socket;
+      if (readableLength > 0 && readableLength < wantedBytes && !this.#hasEnded) await sleep(GATHER_MS);
       const chunk: unknown = this.#socket.read();
       if (Buffer.isBuffer(chunk)) return chunk;
       if (this.#hasEnded) return undefined;
@@ -236,13 +255,13 @@ function encode(command: readonly (string | Buffer)[]): Buffer {
 const CRLF = Buffer.from('\r\n');
 
 /** In the form that `classifyRedisError` knows from the client library. */
-function replyError(text: string): Error {
+export function replyError(text: string): Error {
   const error = new Error(text);
   error.name = 'ReplyError';
   return error;
 }
 
-function foreign(): SuiteError {
+export function foreign(): SuiteError {
   return new SuiteError(
     'REDIS_UNAVAILABLE',
     'what answers there is not Redis; check host, port and TLS of the endpoint',
