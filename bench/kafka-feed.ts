@@ -89,10 +89,10 @@ function callsOf(records: readonly KafkaRecord[], partition: number): EncodedCal
       spare: undefined,
       now: 0,
     });
-    if ('blocked' in result) throw new Error(result.blocked.fault.reason);
+    if ('blocked' in result) throw new Error(result.fault.reason);
     // Without the room that the buffer has left.
-    made.push({ ...result.call, bytes: Buffer.from(result.call.bytes), backing: Buffer.alloc(0) });
-    start += result.call.records;
+    made.push({ ...result, bytes: Buffer.from(result.bytes), backing: Buffer.alloc(0) });
+    start += result.records;
   }
   return made;
 }

@@ -6,6 +6,7 @@ import { table } from './table.ts';
 
 const benchmarks: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
   'kafka-ingest': () => import('./kafka-ingest.ts'),
+  modules: () => import('./modules.ts'),
   'redis-client': () => import('./redis-client.ts'),
   'redis-snapshot': () => import('./redis-snapshot.ts'),
   'redis-sync': () => import('./redis-sync.ts'),

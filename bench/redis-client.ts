@@ -14,7 +14,7 @@ import { startRedis } from '../test/helpers/redis.ts';
 import { compare, row, type Benchmark, type Contender, type Figures, type Row } from './harness.ts';
 import { imageCommand } from './image-command.ts';
 import { edgeHubCaller, serviceCaller, type MethodCaller } from './method-callers.ts';
-import { measureStart } from './module-start.ts';
+import { measureStarts } from './module-start.ts';
 import { percentile } from './statistics.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -69,7 +69,9 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
         );
       }
     }
-    return [...rows, ...(await measureStart(main, image, `127.0.0.1:${redis.port}`, { rounds, progress }))];
+    const environment = { REDIS_ENDPOINT: `127.0.0.1:${redis.port}` };
+    const started = [{ name: 'redis-client', main, image, environment }];
+    return [...rows, ...(await measureStarts(started, { rounds, progress }))];
   } finally {
     for (const child of children) {
       child.kill('SIGTERM');

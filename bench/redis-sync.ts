@@ -1,6 +1,8 @@
 /**
  * A CSV of a million rows from Blob Storage (Azurite) into Redis by redis-sync, against `awk | redis-cli --pipe` from the same
- * file on the local disk. BENCH_ROWS sets another number of rows, as in 10000000 for the memory of a large import. The module runs as its image does: the bundle, with the image's flags, in a process of its own.
+ * file on the local disk. Meanwhile a reader waits for single keys, by GetItem of a redis-client and by a bare GET. BENCH_ROWS
+ * sets another number of rows, as in 10000000 for the memory of a large import. The modules run as their images do: the bundle,
+ * with the image's flags, in a process of its own.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,24 +11,23 @@ import { readFile, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
-import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { bundle } from '../build/bundle.ts';
 import { findProgram } from '../local-edge/src/services/find-server.ts';
 import { CONTAINER, startAzurite } from '../test/helpers/azurite.ts';
-import { freePort, startRedis } from '../test/helpers/redis.ts';
+import { startRedis } from '../test/helpers/redis.ts';
 import { compare, row } from './harness.ts';
 import type { Benchmark, Contender, Figures, Row } from './harness.ts';
-import { imageCommand } from './image-command.ts';
+import { startBenchModule } from './module-bed.ts';
+import type { BenchModule } from './module-bed.ts';
 import { usageOf } from './process-usage.ts';
 import { percentile } from './statistics.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const ROWS = Number(process.env['BENCH_ROWS'] ?? 1_000_000);
 const SMALL_ROWS = 100_000;
 /** A status call is work for the module, too. */
 const STATUS_PAUSE_MS = 25;
-const CALL_PAUSE_MS = 2;
+const READ_PAUSE_MS = 4;
 const RANGE_BYTES = 2 * 1024 * 1024;
 
 /** As a user would write it; lengths by bytes, since awk counts them so for ASCII. */
@@ -40,7 +41,7 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
   await writeRows(file, ROWS);
   await writeRows(join(folder, 'small.csv'), SMALL_ROWS);
   const main = await bundle('redis-sync');
-  const { environment, flags } = imageCommand(join(root, 'modules/redis-sync/Dockerfile.amd64'));
+  const readerMain = await bundle('redis-client');
   const [azurite, redis, program] = await Promise.all([
     startAzurite(),
     startRedis(undefined),
@@ -50,60 +51,44 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
   await azurite.upload('rows.csv', await readFile(file));
   await azurite.upload('small.csv', await readFile(join(folder, 'small.csv')));
 
-  const module = async (blob: string) => {
-    const port = await freePort();
-    const child = spawn(process.execPath, [...flags, main], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      env: {
-        ...environment,
-        PATH: process.env['PATH'],
-        NODE_COMPILE_CACHE: join(folder, 'compiled'),
-        HTTP_PORT: String(port),
-        HTTP_HOST: '127.0.0.1',
+  const endpoint = `127.0.0.1:${redis.port}`;
+  const items = await startBenchModule({
+    name: 'redis-client',
+    main: readerMain,
+    folder,
+    environment: { REDIS_ENDPOINT: endpoint },
+  });
+  const startSync = (blob: string): Promise<BenchModule> =>
+    startBenchModule({
+      name: 'redis-sync',
+      main,
+      folder,
+      environment: {
         INSTANCE_NAME: blob.replace('.', '-'),
-        REDIS_ENDPOINT: `127.0.0.1:${redis.port}`,
+        REDIS_ENDPOINT: endpoint,
         BLOB_ENDPOINT: azurite.endpoint,
         BLOB_CONTAINER_NAME: CONTAINER,
         BLOB_FILE_NAME: blob,
         BLOB_SAS_TOKEN: azurite.sas(),
       },
     });
-    const call = async (method: string): Promise<Record<string, unknown>> => {
-      const answer = await fetch(`http://127.0.0.1:${port}/methods/${method}`, {
-        method: 'POST',
-        body: 'null',
-      });
-      const reply = (await answer.json()) as Record<string, unknown>;
-      return (reply['payload'] ?? reply) as Record<string, unknown>;
-    };
-    const done = async (): Promise<Record<string, unknown>> => {
-      for (const deadline = Date.now() + 300_000; Date.now() < deadline;) {
-        await pause(STATUS_PAUSE_MS);
-        const status = await call('SyncStatus').catch(() => undefined);
-        if (status?.['state'] === 'done') return status;
-        if (status?.['state'] === 'failed') throw new Error(`the import failed: ${JSON.stringify(status)}`);
-      }
-      throw new Error('the import does not come to its end');
-    };
-    return { child, call, done };
-  };
 
-  const small = await module('small.csv');
-  await small.done();
-  const smallMb = usageOf(small.child.pid)?.peakRssMb ?? Number.NaN;
-  await end(small.child);
+  const small = await startSync('small.csv');
+  await imported(small);
+  const smallMb = usageOf(small.pid)?.peakRssMb ?? Number.NaN;
+  await small.stop();
 
-  const large = await module('rows.csv');
-  await large.done();
+  const large = await startSync('rows.csv');
+  await imported(large);
   const folders = program.folders.join(':');
   const ours: Contender = {
     name: 'redis-sync',
-    pid: () => large.child.pid,
+    pid: () => large.pid,
     async run() {
       await client.flushall();
-      return timed(client, async () => {
+      return timed(client, items, async () => {
         await large.call('Sync');
-        await large.done();
+        await imported(large);
       });
     },
   };
@@ -111,7 +96,7 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
     name: 'awk | redis-cli --pipe',
     async run() {
       await client.flushall();
-      return timed(client, async () => {
+      return timed(client, items, async () => {
         const shell = spawn('sh', ['-c', `awk '${AWK}' '${file}' | redis-cli -p ${redis.port} --pipe`], {
           stdio: ['ignore', 'ignore', 'inherit'],
           env: { ...process.env, ...program.env, PATH: `${folders}:${process.env['PATH'] ?? ''}` },
@@ -149,8 +134,10 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
       row(pipe.name, 'rowsPerSecond', 'rows/s', theirs),
       // What Azurite gives at most, one range after the other: the import can be no faster.
       row(raw.name, 'rowsPerSecond', 'rows/s', download),
-      row('GET p99 during redis-sync', 'p99', 'ms', mine, [theirs]),
-      row(`GET p99 during ${pipe.name}`, 'p99', 'ms', theirs),
+      row('GetItem p99 during redis-sync', 'itemP99', 'ms', mine, [theirs]),
+      row(`GetItem p99 during ${pipe.name}`, 'itemP99', 'ms', theirs),
+      row('GET p99 during redis-sync', 'getP99', 'ms', mine, [theirs]),
+      row(`GET p99 during ${pipe.name}`, 'getP99', 'ms', theirs),
     ];
     const one = row(`redis-sync peak RSS at ${SMALL_ROWS} rows`, 'mb', 'MB', {
       contender: 'small',
@@ -159,33 +146,53 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
     });
     return [...rows, one];
   } finally {
-    await end(large.child);
+    await Promise.all([large.stop(), items.stop()]);
     client.disconnect();
     await Promise.all([azurite.stop(), redis.stop()]);
     rmSync(folder, { recursive: true, force: true });
   }
 };
 
-/** Rows per second of the load, and what a reader of single keys waits meanwhile. */
-async function timed(client: Redis, load: () => Promise<void>): Promise<Figures> {
-  const waits: number[] = [];
+/** Resolves at the end of the import that the module is at. */
+async function imported(module: BenchModule): Promise<void> {
+  for (const deadline = Date.now() + 300_000; Date.now() < deadline;) {
+    await pause(STATUS_PAUSE_MS);
+    const status = (await module.call('SyncStatus')) as { readonly state?: string };
+    if (status.state === 'done') return;
+    if (status.state === 'failed') throw new Error(`the import failed: ${JSON.stringify(status)}`);
+  }
+  throw new Error('the import does not come to its end');
+}
+
+/** Rows per second of the load, and what readers of single keys wait meanwhile. */
+async function timed(client: Redis, items: BenchModule, load: () => Promise<void>): Promise<Figures> {
   const state = { isOver: false };
-  const reader = (async () => {
+  const waitsFor = async (read: () => Promise<unknown>): Promise<number[]> => {
+    const waits: number[] = [];
     while (!state.isOver) {
       const at = performance.now();
-      await client.get('key1');
+      await read();
       waits.push(performance.now() - at);
-      await pause(CALL_PAUSE_MS);
+      await pause(READ_PAUSE_MS);
     }
-  })();
+    return waits;
+  };
+  const readers = [
+    waitsFor(() => items.call('GetItem', 'key1')),
+    waitsFor(() => client.get('key1')),
+  ] as const;
   const startedAt = performance.now();
   await load();
   const seconds = (performance.now() - startedAt) / 1000;
   state.isOver = true;
-  await reader;
+  const [itemWaits, getWaits] = await Promise.all(readers);
   const keys = await client.dbsize();
   if (keys < ROWS) throw new Error(`only ${keys} of ${ROWS} keys are there`);
-  return { rowsPerSecond: ROWS / seconds, p99: percentile(waits, 99) };
+  return {
+    rowsPerSecond: ROWS / seconds,
+    itemP99: percentile(itemWaits, 99),
+    getP99: percentile(getWaits, 99),
+  };
 }
 
 async function writeRows(path: string, count: number): Promise<void> {
@@ -199,12 +206,6 @@ async function writeRows(path: string, count: number): Promise<void> {
   }
   out.end();
   await finished(out);
-}
-
-async function end(child: ReturnType<typeof spawn>): Promise<void> {
-  if (child.exitCode !== null) return;
-  child.kill('SIGTERM');
-  await once(child, 'exit');
 }
 
 function pause(ms: number): Promise<void> {

@@ -1,6 +1,7 @@
 import { checkConfiguration } from '../../local-edge/src/hub/configuration.ts';
 import { isRecord } from '../../local-edge/src/manifest/record.ts';
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
+import { checkEndpoints } from './check-endpoints.ts';
 import { checkImage } from './check-images.ts';
 import type { Images } from './check-images.ts';
 import { checkOptions } from './check-options.ts';
@@ -16,10 +17,12 @@ export interface CheckInput {
   readonly content: Content;
   readonly images: Images;
   readonly own: ReadonlyMap<string, OwnModule>;
+  /** Modules of the template that are not to be deployed. */
+  readonly left?: readonly string[];
 }
 
 /** What is wrong with an expanded manifest, beyond what edgeAgent's own rules say of it. */
-export function checkManifest({ content, images, own }: CheckInput): Finding[] {
+export function checkManifest({ content, images, own, left = [] }: CheckInput): Finding[] {
   const modules = deployedModules(content);
   const ours = new Map<string, OwnModule>();
   for (const module of modules) {
@@ -40,6 +43,7 @@ export function checkManifest({ content, images, own }: CheckInput): Finding[] {
     }),
     ...checkHostPorts(modules),
     ...checkRoutes(content, modules, ours),
+    ...checkEndpoints(content, modules, left),
     ...checkTwins(content),
     ...checkRestartPolicies(content),
     ...checkSecrets(content, modules, ours),

@@ -46,7 +46,7 @@ export async function generateManifest(options: GenerateOptions): Promise<Genera
   if (expansion.content === undefined) return { text: undefined, path, findings };
   const selected =
     options.modules === undefined
-      ? { content: expansion.content as Content }
+      ? { content: expansion.content as Content, left: [] }
       : selectModules(expansion.content, options.modules);
   if ('unknown' in selected) {
     const problem = `--modules: the template has no module ${selected.unknown.join(', ')}; it has ${selected.known.join(', ')}.`;
@@ -54,6 +54,7 @@ export async function generateManifest(options: GenerateOptions): Promise<Genera
   }
   const more = checkManifest({
     content: selected.content,
+    left: selected.left,
     own: await readOwnModules(root),
     images: {
       modules: expansion.modules,

@@ -13,7 +13,8 @@ export function selectModules(
   content: Content,
   names: readonly string[],
 ):
-  { readonly content: Content } | { readonly unknown: readonly string[]; readonly known: readonly string[] } {
+  | { readonly content: Content; readonly left: readonly string[] }
+  | { readonly unknown: readonly string[]; readonly known: readonly string[] } {
   const agent = content['$edgeAgent']?.[DESIRED];
   const modules = isRecord(agent) && isRecord(agent['modules']) ? agent['modules'] : {};
   const unknown = names.filter((name) => !Object.hasOwn(modules, name));
@@ -31,7 +32,7 @@ export function selectModules(
     const module = isRecord(rest) && isRecord(rest['modules']) ? rest['modules'][name] : undefined;
     if (isRecord(module) && options !== null) dropAccess(module, options, gone);
   }
-  return { content: left };
+  return { content: left, left: gone };
 }
 
 function dropRoutes(content: Content, gone: readonly string[]): void {

@@ -24,6 +24,8 @@ export interface DeviceOptions extends PortWishes {
   readonly deviceId: string;
   /** Whether to try 443, the port of method calls between modules and of service clients that take no port. */
   readonly https: boolean;
+  /** Name and address of this machine for modules that are containers. */
+  readonly gateway?: { readonly name: string; readonly address: string };
   readonly log: EdgeLog;
   readonly say: (line: string) => void;
 }
@@ -47,9 +49,16 @@ export async function openDevice(
 ): Promise<Device> {
   const { stateDir, log } = options;
   const ports = await choosePorts(options, options.say);
-  const certificates = await createCertificates(stateDir);
+  const { gateway } = options;
+  const certificates = await createCertificates(stateDir, gateway === undefined ? [] : [gateway.name]);
   const hub = createHub({ stateDir, deviceId: options.deviceId, hostName, gatewayHostName: hostName, log });
-  const edgeHub = createEdgeHub({ hub, certificates, port: ports.edgeHub, host });
+  const edgeHub = createEdgeHub({
+    hub,
+    certificates,
+    port: ports.edgeHub,
+    host,
+    ...(gateway === undefined ? {} : { alsoOn: gateway.address }),
+  });
   await edgeHub.start();
   onStop(() => edgeHub.stop());
   const workload = createWorkloadApi({ hub, certificates });
@@ -73,6 +82,12 @@ export async function openDevice(
   await service.start();
   onStop(() => service.stop());
   const httpsBound = options.https && (await service.listenAlso(standardPorts.https));
+  // The only port on which an SDK calls the methods of another module.
+  if (gateway !== undefined && !(await service.listenAlso(standardPorts.https, gateway.address)))
+    log(
+      'warn',
+      `port 443 of ${gateway.address} cannot be had, so that containers cannot call each other's methods`,
+    );
   const table = openNetworkTable(join(stateDir, 'net.json'));
   nameGateway(table, { edgeHub: edgeHub.port, https: httpsBound ? standardPorts.https : service.port });
 

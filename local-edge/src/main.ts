@@ -1,4 +1,5 @@
 import { runCli } from './cli/run-cli.ts';
+import { runCommand } from './cli/run-command.ts';
 import { startCommand } from './start-command.ts';
 
 const abort = new AbortController();
@@ -19,5 +20,6 @@ const surroundings = { stdout, stderr, env: process.env, cwd: process.cwd(), sig
 
 process.exitCode = await runCli(process.argv.slice(2), {
   ...surroundings,
+  run: runCommand,
   start: (argv) => startCommand(argv, surroundings),
 });

@@ -2,7 +2,9 @@ import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Agent } from './agent/agent.ts';
 import { repositoryOf } from './agent/image-name.ts';
+import { containersOf, findEngine, gatewayOf } from './container-support.ts';
 import { ModuleLog } from './agent/module-log.ts';
+import { ProcessRunner } from './agent/process-runner.ts';
 import { findRequiredServers } from './agent/required-servers.ts';
 import type { RestartTimes } from './agent/restart-policy.ts';
 import type { PortWishes } from './choose-ports.ts';
@@ -37,12 +39,16 @@ export interface LocalEdgeOptions extends PortWishes {
   readonly https?: boolean;
   /** False: no module is started; they are started by hand. */
   readonly agent?: boolean;
+  /** Whether modules run as containers of this machine's engine (DOCKER_HOST) instead of processes. False by default. */
+  readonly docker?: boolean;
   /** Whether to start an Azurite with a sample file where nobody configured redis-sync, with a second site where nobody configured
    * redis-snapshot, and a Kafka with sample records where nobody configured kafka-ingest and it is on this machine. False by default. */
   readonly sample?: boolean;
   /** Whether to fetch Apache Kafka for the sample when it is not on this machine. False by default. */
   readonly fetchKafka?: boolean;
   readonly restartTimes?: Partial<RestartTimes>;
+  /** How often the engine is asked for the health of a container. */
+  readonly containerHealthPollMs?: number;
   readonly env?: NodeJS.ProcessEnv;
   /** Lines for the one who started it. */
   readonly say?: (line: string) => void;
@@ -141,25 +147,38 @@ export class LocalEdge implements RuntimeControl {
     };
     const agentLog = systemLog(logs.edgeAgent, say, ['info', 'warn', 'error']);
     for (const remark of deployment?.remarks ?? []) agentLog('info', remark);
+    const engine = this.#options.docker === true ? await findEngine(env) : undefined;
+    if (engine !== undefined) agentLog('info', `modules run as containers of ${engine.name}`);
     const device = await openDevice(
       {
         ...this.#options,
         deviceId: this.#options.deviceId ?? 'local-edge',
         https: this.#options.https ?? true,
         log: systemLog(logs.edgeHub, say, ['error']),
+        ...(engine === undefined ? {} : { gateway: gatewayOf(engine) }),
         say,
       },
       (stop) => this.#stops.push(stop),
     );
     const { hub, table, facts } = device;
+    const injected = (moduleId: string) => device.environmentOf(moduleId);
+    const checkout = deployment?.checkout ?? [];
+    const runner =
+      engine === undefined
+        ? new ProcessRunner({ stateDir, table, checkout, env, find: { env, say }, injected })
+        : await containersOf(engine, {
+            stateDir,
+            edgeHubPort: facts.edgeHubPort,
+            injected,
+            ...(this.#options.containerHealthPollMs === undefined
+              ? {}
+              : { healthPollMs: this.#options.containerHealthPollMs }),
+          });
     const agent = new Agent({
       hub,
       table,
       stateDir,
-      checkout: deployment?.checkout ?? [],
-      env,
-      find: { env, say },
-      injected: (moduleId) => device.environmentOf(moduleId),
+      runner,
       forget: (moduleId) => device.forget(moduleId),
       log: agentLog,
       systemLogs: logs,
@@ -175,19 +194,20 @@ export class LocalEdge implements RuntimeControl {
       closeSampleSite(hub);
       // A missing server ends the start with a sentence; one that goes missing later is looked for again and again.
       const desired = hub.twins.get('$edgeAgent')?.desired.properties ?? {};
-      await findRequiredServers(desired, { env, say });
+      if (engine === undefined) await findRequiredServers(desired, { env, say });
       this.#throwIfAborted();
       // Ends after the module that reads from it.
       this.#stops.push(() => this.#sampleKafka?.stop());
       this.#stops.push(() => agent.stop());
       await agent.start();
-      if (this.#options.sample === true) {
+      const isSampled = this.#options.sample === true && engine === undefined;
+      if (isSampled) {
         const isAsked = this.#options.fetchKafka === true;
         this.#sampleKafka = await startSampleKafka({ hub, stateDir, env, isAsked, say });
       }
-      const sample = this.#options.sample === true ? startSampleStorage(hub, env, say) : undefined;
+      const sample = isSampled ? startSampleStorage(hub, env, say) : undefined;
       if (sample !== undefined) this.#stops.push(() => sample.stop());
-      await this.#waitForModules(agent, table, deployment);
+      if (engine === undefined) await this.#waitForModules(agent, table, deployment);
     }
     writeStateFile(join(stateDir, 'hub.json'), facts);
     this.#stops.push(() => rmSync(join(stateDir, 'hub.json'), { force: true }));

@@ -38,12 +38,17 @@ export interface SampleKafka {
 /**
  * Gives kafka-ingest some records where nobody has named a broker: an Apache Kafka on loopback, its data in the state folder, or the
  * broker that EDGE_KAFKA_ADDRESS names. It starts beside everything else, which does not wait for it. Undefined when the deployment
- * has no kafka-ingest, or its broker is set.
+ * has no kafka-ingest, its broker is set, or EDGE_KAFKA_ADDRESS is `none` and nobody asked for Kafka.
  */
 export async function startSampleKafka(options: SampleKafkaOptions): Promise<SampleKafka | undefined> {
   const { hub, env, isAsked, say } = options;
   if (!isWanted(hub)) return undefined;
-  const running = kafkaAddress(env);
+  const named = kafkaAddress(env);
+  if (named === 'none' && !isAsked) {
+    forget(hub);
+    return undefined;
+  }
+  const running = named === 'none' ? undefined : named;
   const present = running === undefined ? await presentKafka(env) : undefined;
   if (running === undefined && present === undefined && !isAsked) {
     forget(hub);

@@ -21,6 +21,10 @@ const flags: readonly Flag[] = [
   { names: ['--port'], value: 'N', help: 'port of the IoT Hub service API (8443, or a free one; 0 = any)' },
   { names: ['--edge-hub-port'], value: 'N', help: 'port of edgeHub, MQTT (8883, or a free one; 0 = any)' },
   { names: ['--no-https'], help: 'do not listen on port 443 as well' },
+  {
+    names: ['--docker'],
+    help: "run the modules as containers of this machine's engine (DOCKER_HOST); no samples then",
+  },
   { names: ['--no-agent'], help: 'start no modules; they are started by hand' },
   { names: ['--no-sample'], help: 'start no Azurite with a sample file, no Kafka with sample records' },
   { names: ['--kafka'], help: 'fetch Apache Kafka (44 MB, once) for the sample records of kafka-ingest' },
@@ -102,6 +106,7 @@ function readOptions(args: Args, io: StartIo): Omit<LocalEdgeOptions, 'say' | 'e
     ...(edgeHubPort === undefined ? {} : { edgeHubPort }),
     https: !args.has('--no-https'),
     agent: !args.has('--no-agent'),
+    docker: args.has('--docker'),
     sample: !args.has('--no-sample'),
     fetchKafka: args.has('--kafka'),
   };

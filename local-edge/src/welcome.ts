@@ -2,6 +2,13 @@ import { relative } from 'node:path';
 import type { LocalEdge } from './runtime.ts';
 import { SAMPLE_KEY } from './sample-kafka.ts';
 
+/** What shows a stream's way to the broker; the second line is for a third terminal. */
+function streamLines(brokerPort: number): string {
+  return `  npx mqtt sub -p ${brokerPort} -t 'redis/#' -v               # what stream-to-mqtt publishes; in a third terminal:
+  npx edge exec redis sh /run/cli XADD device:sensor:data '*' temperature 21.5
+`;
+}
+
 const kafkaLines = {
   starting: `  npx edge invoke-module-method -m redis-client --mn GetItem --mp '"${SAMPLE_KEY}"'   # from the sample Kafka, in a few seconds
 `,
@@ -31,6 +38,10 @@ export function welcome(edge: LocalEdge, stateDir: string, cwd: string, ms: numb
 ${edge.sampleKafka === undefined ? '' : kafkaLines[edge.sampleKafka]}
 `
       : '';
+  const brokerPort = modules.some(({ name }) => name === 'stream-to-mqtt')
+    ? edge.table.find('mosquitto', 1883)
+    : undefined;
+  const streams = brokerPort === undefined ? '' : `${streamLines(brokerPort)}\n`;
   const logs = `npx edge logs ${example?.name ?? 'edgeAgent'}`;
   const https = facts.httpsPort === null ? '' : ` and ${facts.httpsPort}`;
   return `
@@ -40,7 +51,7 @@ ${rows.join('\n')}
 
 In a second terminal, in this folder:
 
-${setUp}${first}  ${'npx edge list'.padEnd(28)}  the modules and how they are
+${setUp}${first}${streams}  ${'npx edge list'.padEnd(28)}  the modules and how they are
   ${logs.padEnd(28)}  what a module prints; files in ${state}/logs
 
 IoT Hub service API: https://localhost:${facts.port}${https}    edgeHub: mqtts://localhost:${facts.edgeHubPort}    all on loopback only

@@ -6,9 +6,12 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { generateManifest } from '../../build/manifest/generate.ts';
 import { createCa, issueCertificate } from '../../local-edge/src/certificate-authority.ts';
+import { findKafka } from '../../local-edge/src/services/find-kafka.ts';
 import { subscribe } from '../helpers/bridge.ts';
 import { makeStateDir, plainEnvironment, projectRoot, startEdge } from '../helpers/edge-process.ts';
 import type { EdgeProcess } from '../helpers/edge-process.ts';
+import { startKafka } from '../helpers/kafka.ts';
+import { findNewestRedis, NEWEST_TESTED } from '../helpers/newest-redis.ts';
 import { operatorClient, operatorLogin } from '../helpers/operator.ts';
 import { eventually } from '../helpers/site.ts';
 
@@ -41,6 +44,7 @@ function item(edge: EdgeProcess, key: string): Promise<unknown> {
 
 /** One piece of work for each module; resolves when each has done its own. */
 async function everyModuleWorks(t: TestContext, edge: EdgeProcess): Promise<void> {
+  // All of them wait for settings but redis-client; the samples of npm start are their settings.
   await eventually(
     () => edge.invoke('redis-client', 'SetItem', 'ping:pong').then(JSON.stringify, String),
     (reply) => reply.includes('Written:True'),
@@ -57,7 +61,34 @@ async function everyModuleWorks(t: TestContext, edge: EdgeProcess): Promise<void
   const net = JSON.parse(readFileSync(join(edge.stateDir, 'net.json'), 'utf8')) as Record<string, number>;
   const subscriber = await subscribe(t, `mqtt://127.0.0.1:${net['mosquitto:1883'] ?? 0}`);
   await edge.invoke('redis-client', 'SetItem', 'still:here');
-  return subscriber.until(0, () => true, 1).then(() => undefined);
+  await subscriber.until(0, () => true, 1);
+  await eventually(
+    () => item(edge, 'battery:1'),
+    (value) => String(value).includes('charging'),
+    // A Kafka has to come up for it.
+    120_000,
+  );
+  await exportWorks(edge);
+}
+
+/** An export into the sample storage, to its end. */
+async function exportWorks(edge: EdgeProcess): Promise<void> {
+  const begun = await eventually(
+    async () => (await edge.invoke('redis-snapshot', 'Export', null))['payload'] as { runId?: string },
+    ({ runId }) => runId !== undefined,
+    60_000,
+  );
+  const ended = await eventually(
+    async () => {
+      const { properties } = (await edge.json('module-twin', 'show', '-m', 'redis-snapshot')) as {
+        properties: { reported: { export?: { runId?: string; state?: string; finishedAt?: string } } };
+      };
+      return properties.reported.export;
+    },
+    (run) => run?.runId === begun.runId && run?.finishedAt !== undefined,
+    60_000,
+  );
+  assert.equal(ended?.state, 'done', JSON.stringify(ended));
 }
 
 test('the generated file is what the local edge runs: modules leave and come as edgeAgent would have them', async (t) => {
@@ -120,6 +151,7 @@ test('a manifest that edgeAgent would refuse is refused with its code and words,
 });
 
 test('RD-6: every module works as a user of its own that may do nothing else, and no password is written down', async (t) => {
+  await findKafka();
   const edge = await startEdge(t);
   await everyModuleWorks(t, edge);
   const operator = operatorClient(t, edge.stateDir);
@@ -129,7 +161,7 @@ test('RD-6: every module works as a user of its own that may do nothing else, an
     (groups) => JSON.stringify(groups).includes('"lag",0'),
     30_000,
   );
-  const names = ['redis-client', 'redis-sync', 'stream-to-mqtt'];
+  const names = ['redis-client', 'redis-sync', 'stream-to-mqtt', 'kafka-ingest', 'redis-snapshot'];
   const connected = String(await operator.call('CLIENT', 'LIST'));
   for (const name of names) assert.match(connected, new RegExp(` user=${name} `));
   assert.doesNotMatch(connected, /user=default/);
@@ -158,7 +190,25 @@ test('RD-6: every module works as a user of its own that may do nothing else, an
       assert(!readFileSync(join(edge.stateDir, file), 'utf8').includes(password), file);
 });
 
+test('RD-26: with the newest Redis, which the image of the template names, every module works as its user', async (t) => {
+  await findKafka();
+  const stateDir = makeStateDir(t);
+  const { command, args } = await findNewestRedis();
+  const programs = join(stateDir, 'programs');
+  mkdirSync(programs);
+  const words = [command, ...args].map((word) => `'${word}'`).join(' ');
+  writeFileSync(join(programs, 'redis-server'), `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+  const env = plainEnvironment({ PATH: `${programs}:${process.env['PATH'] ?? ''}` });
+  const edge = await startEdge(t, { stateDir, env });
+  await everyModuleWorks(t, edge);
+  const operator = operatorClient(t, stateDir);
+  const version = /^redis_version:(.*)$/m.exec(String(await operator.info('server')))?.[1] ?? '';
+  t.diagnostic(`Redis ${version}; the template names ${NEWEST_TESTED}`);
+  assert.deepEqual(await operator.call('ACL', 'LOG'), [], 'nobody asked for what is not permitted');
+});
+
 test('RD-7: with REDIS_TLS=on every module works, and nothing is said in clear', async (t) => {
+  await findKafka();
   const stateDir = makeStateDir(t);
   const now = Date.now();
   const ca = await createCa(new Date(now - 60_000), new Date(now + 3_600_000));
@@ -192,6 +242,52 @@ test('RD-7: with REDIS_TLS=on every module works, and nothing is said in clear',
     socket.on('close', () => resolve(text));
   });
   assert.doesNotMatch(answer, /PONG|NOAUTH/);
+});
+
+test('RD-23: positions in Kafka survive a restart of everything: no record is taken twice, none is left out', async (t) => {
+  const stateDir = makeStateDir(t);
+  const kafka = await startKafka(t);
+  await kafka.createTopic('drill', 1);
+  await kafka.produce(
+    'drill',
+    ['1', '2', '3'].map((n) => ({ key: `drill:${n}`, value: `{"n":${n}}` })),
+  );
+  const first = await startEdge(t, { stateDir });
+  const desired = JSON.stringify({ brokers: [kafka.address], topics: ['drill'] });
+  // The sample gives way to what a person sets.
+  await eventually(
+    () => Promise.resolve(first.output.stderr),
+    (text) => /sample: (?:kafka-ingest takes|no Kafka)/.test(text),
+    120_000,
+  );
+  await first.ok('module-twin', 'update', '-m', 'kafka-ingest', '--desired', desired);
+  await eventually(
+    () => item(first, 'drill:3'),
+    (value) => String(value).includes('"n"'),
+    60_000,
+  );
+  // Whoever takes the records from the start again would write it anew.
+  await first.invoke('redis-client', 'DeleteItem', 'drill:1');
+  const position = async (): Promise<unknown> => {
+    const operator = operatorClient(t, stateDir);
+    const keys = await operator.keys('iotedge-redis:kafka-ingest:*:drill:0');
+    // The other one says which cluster the partition was read from.
+    return operator.hget(keys.find((key) => !key.includes(':cluster:')) ?? '', 'next');
+  };
+  assert.equal(await position(), '3');
+  await new Promise((resolve) => setTimeout(resolve, 1200));
+  process.kill(await first.pidOf('redis'), 'SIGKILL');
+  await first.interrupt();
+
+  const second = await startEdge(t, { stateDir });
+  await kafka.produce('drill', [{ key: 'drill:4', value: '{"n":4}' }]);
+  await eventually(
+    () => item(second, 'drill:4'),
+    (value) => String(value).includes('"n"'),
+    60_000,
+  );
+  assert.equal(await position(), '4');
+  assert.equal(await item(second, 'drill:1'), 'No value available in Redis');
 });
 
 test('RD-23: data, consumer groups and offsets survive a restart of everything, a killed Redis included', async (t) => {

@@ -12,6 +12,7 @@ test('npm start: an entry that is appended to a stream arrives at the broker of 
   const net = JSON.parse(readFileSync(join(edge.stateDir, 'net.json'), 'utf8')) as Record<string, number>;
   const port = (name: string): number => net[name] ?? 0;
   const redis = operatorClient(t, edge.stateDir);
+  match(edge.output.stdout, new RegExp(`npx mqtt sub -p ${port('mosquitto:1883')} -t 'redis/#'`));
   const subscriber = await subscribe(t, `mqtt://127.0.0.1:${port('mosquitto:1883')}`);
   await redis.xadd('device:sensor:data', '1651234567890-0', 'field1', 'value1');
   const [message] = await subscriber.until(1, () => true, 60_000);
@@ -27,6 +28,12 @@ test('npm start: an entry that is appended to a stream arrives at the broker of 
     (reply) => JSON.stringify(reply).includes('"published":1'),
   );
   match(JSON.stringify(status), /"lag":0,"pending":0/);
+
+  // As a person appends one.
+  const printed = await edge.ok('exec', 'redis', 'sh', '/run/cli', 'XADD', 'typed', '*', '-n', '1');
+  match(printed, /^\d+-0\s*$/);
+  await subscriber.until(1, ({ topic }) => topic === 'redis/typed', 60_000);
+  equal((await edge.run('exec', 'redis', 'sh', '-c', 'exit 7')).code, 7);
 
   // By the twin, the same entries go to IoT Hub instead.
   await edge.ok('module-twin', 'update', '-m', 'stream-to-mqtt', '--desired', '{"sink":"edgehub"}');

@@ -10,43 +10,86 @@ const containers = new Set([
   'xinfo',
   'memory',
   'function',
+  'module',
   'script',
   'object',
   'cluster',
   'acl',
 ]);
+/** What a connection of a module says that has no name: the bare link of an export that scans. */
+const marks = new Set(['client|setname', 'function|dump']);
+/** Commands of administration, which MONITOR does not show. No client of a test calls these. */
+const unseen = ['replconf', 'sync', 'module|list'];
+const unseenPollMs = 200;
+/** As much of a line as names address, command and first argument; values may be megabytes. */
+const headBytes = 200;
 const called = new Set<string>();
+let isSaving = false;
 
 /**
- * With REDIS_TRACE=FOLDER: watches a test's Redis by MONITOR and notes which commands the module under test calls, for the check of
- * the ACL lists. Its connections are those that give themselves a name; the clients of tests do not.
+ * With REDIS_TRACE=FOLDER: watches a test's Redis by MONITOR, and by its counters, and notes which commands the module under test calls,
+ * for the check of the ACL lists. Its connections are those that give themselves a name; the clients of tests do not.
  */
 export function traceCommands(port: number): void {
   const folder = process.env['REDIS_TRACE'];
   if (folder === undefined) return;
-  if (called.size === 0) process.once('exit', () => save(folder));
-  const named = new Set<string>();
-  let evaluates = false;
+  if (!isSaving) process.once('exit', () => save(folder));
+  isSaving = true;
+  watchCounters(port);
+  const trace = new Trace();
   const socket = connect(port, '127.0.0.1', () => socket.write('MONITOR\r\n'));
   socket.on('error', () => undefined);
   socket.unref();
-  let rest = '';
-  socket.setEncoding('latin1').on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\r\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      const match = /^\+?[\d.]+ \[\d+ (\S+)\] "([^"]*)"(?: "([^"]*)")?/.exec(line);
-      if (match === null) continue;
-      const from = match[1] ?? '';
-      const name = (match[2] ?? '').toLowerCase();
-      const command = containers.has(name) ? `${name}|${(match[3] ?? '').toLowerCase()}` : name;
-      // Sentinels name their connections, too.
-      if (command === 'client|setname' && !/"setname" "sentinel-/i.test(line)) named.add(from);
-      const isOurs = from === 'lua' ? evaluates : named.has(from);
-      if (from !== 'lua') evaluates = isOurs && name.startsWith('eval');
-      if (isOurs) called.add(command);
+  let head = '';
+  socket.on('data', (chunk: Buffer) => {
+    let from = 0;
+    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
+      trace.take(head + headOf(chunk, from, end, head.length));
+      head = '';
+      from = end + 1;
     }
+    head += headOf(chunk, from, chunk.length, head.length);
   });
+}
+
+function watchCounters(port: number): void {
+  const socket = connect(port, '127.0.0.1');
+  const timer = setInterval(() => socket.write('INFO commandstats\r\n'), unseenPollMs).unref();
+  socket.on('error', () => undefined).on('close', () => clearInterval(timer));
+  socket.unref();
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    for (const name of unseen) if (text.includes(`cmdstat_${name}:`)) called.add(name);
+  });
+}
+
+function headOf(chunk: Buffer, from: number, end: number, taken: number): string {
+  return chunk.toString('latin1', from, Math.min(end, from + Math.max(0, headBytes - taken)));
+}
+
+/** What each connection of one server called; a client selects its database before it says its name. */
+class Trace {
+  readonly #named = new Set<string>();
+  readonly #before = new Map<string, Set<string>>();
+  #evaluates = '';
+
+  take(line: string): void {
+    const match = /^\+?[\d.]+ \[\d+ (\S+)\] "([^"]*)"(?: "([^"]*)")?/.exec(line);
+    if (match === null) return;
+    const from = match[1] === 'lua' ? this.#evaluates : (match[1] ?? '');
+    const name = (match[2] ?? '').toLowerCase();
+    if (match[1] !== 'lua') this.#evaluates = name.startsWith('eval') ? from : '';
+    const command = containers.has(name) ? `${name}|${(match[3] ?? '').toLowerCase()}` : name;
+    if (this.#named.has(from)) called.add(command);
+    // Sentinels name their connections, too.
+    else if (marks.has(command) && !/"setname" "sentinel-/i.test(line)) this.#name(from, command);
+    else this.#before.set(from, (this.#before.get(from) ?? new Set()).add(command));
+  }
+
+  #name(from: string, command: string): void {
+    this.#named.add(from);
+    for (const one of [command, ...(this.#before.get(from) ?? [])]) called.add(one);
+    this.#before.delete(from);
+  }
 }
 
 function save(folder: string): void {

@@ -5,7 +5,12 @@ import { join } from 'node:path';
 import type { CliIo } from '../../local-edge/src/cli/cli-io.ts';
 import { runCli } from '../../local-edge/src/cli/run-cli.ts';
 import type { HubFacts } from '../../local-edge/src/hub-facts.ts';
-import type { AgentControl, LogsOptions, ModuleStatus } from '../../local-edge/src/control/control-api.ts';
+import type {
+  AgentControl,
+  ExecCommand,
+  LogsOptions,
+  ModuleStatus,
+} from '../../local-edge/src/control/control-api.ts';
 import { createControlServer } from '../../local-edge/src/control/control-server.ts';
 import { EdgeError } from '../../local-edge/src/errors.ts';
 import type { ServiceFixture } from './service-api.ts';
@@ -35,6 +40,10 @@ export class StillAgent implements AgentControl {
       return Promise.reject(new EdgeError('REFUSED', 'edgeHub is part of the local edge'));
     this.restarted.push(name);
     return Promise.resolve();
+  }
+
+  exec(name: string, words: readonly string[]): ExecCommand {
+    return { words: [...words, `in ${name}`], env: { A: '1' }, cwd: '/' };
   }
 
   async *logs(_name: string, { tail, follow, signal }: LogsOptions): AsyncGenerator<string> {
@@ -111,6 +120,7 @@ export async function startForCommand(): Promise<CommandFixture> {
       env: {},
       cwd: root,
       signal: new AbortController().signal,
+      run: () => Promise.resolve(0),
       start: () => Promise.resolve(77),
       ...io,
     });

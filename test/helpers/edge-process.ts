@@ -99,9 +99,12 @@ function lastLogs(stateDir: string): string {
     .join('\n');
 }
 
-/** The environment of a user who has set nothing for the local edge; a Redis named there is not used, since tests kill theirs. */
+/**
+ * The environment of a user who has set nothing for the local edge but that it is to leave Kafka out, which takes longer to start than
+ * all the rest; a Redis named there is not used, since tests kill theirs.
+ */
 export function plainEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-  const env = { ...process.env, ...more };
+  const env = { ...process.env, EDGE_KAFKA_ADDRESS: 'none', ...more };
   for (const name of ['EDGE_STATE', 'EDGE_REDIS_ADDRESS', 'NODE_OPTIONS', 'NODE_TEST_CONTEXT'])
     if (more[name] === undefined) Reflect.deleteProperty(env, name);
   return env;

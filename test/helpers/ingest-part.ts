@@ -33,6 +33,7 @@ export interface IngestPart {
   readonly lines: readonly string[];
   readonly metrics: Metrics;
   readonly ingest: Ingest;
+  readonly shared: Shared;
   start(): Promise<void>;
   stop(): Promise<void>;
   call(method: string, payload?: JsonValue): Promise<MethodReply>;
@@ -55,6 +56,8 @@ export interface IngestPartOptions {
   readonly settings?: Partial<IngestSettings>;
   /** Another part's topic and group. */
   readonly like?: Pick<IngestPart, 'topic' | 'group'>;
+  /** What another part has left, as when the runner makes it anew for other settings. */
+  readonly shared?: Shared;
 }
 
 const LIMIT_MS = 60_000;
@@ -89,7 +92,7 @@ export async function ingestPart(t: TestContext, options: IngestPartOptions): Pr
   const log = createLog({ level: 'debug', write: (line) => void lines.push(line) });
   const metrics = createMetrics({ prefix: 'kafka_ingest' });
   const context = { instance: `kafka-ingest-${parts}`, log, report: () => undefined };
-  const shared: Shared = { totals: noCounts() };
+  const shared: Shared = options.shared ?? { totals: noCounts(), isPaused: false };
   registerMetrics(metrics, shared);
   const ingest = new Ingest(settings, context, shared);
   const stop = (): Promise<void> => ingest.stop(AbortSignal.timeout(5000));
@@ -121,6 +124,7 @@ export async function ingestPart(t: TestContext, options: IngestPartOptions): Pr
     lines,
     metrics,
     ingest,
+    shared,
     // As the runner does: a start that fails is tried again.
     async start() {
       const deadline = Date.now() + LIMIT_MS;

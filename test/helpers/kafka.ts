@@ -122,17 +122,22 @@ export async function startKafka(t: TestContext | undefined, options: KafkaOptio
     client,
     admin,
     async createTopic(topic, partitions = 1, config = {}) {
+      const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
       await admin.createTopics({
-        waitForLeaders: true,
-        topics: [
-          {
-            topic,
-            numPartitions: partitions,
-            replicationFactor: 1,
-            configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
-          },
-        ],
+        waitForLeaders: false,
+        topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }],
       });
+      // The broker knows of it a moment later, and the client's own waiting gives up when it does not yet.
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          const [found] = (await admin.fetchTopicMetadata({ topics: [topic] })).topics;
+          if (found?.partitions.every(({ leader }) => leader >= 0) === true) return;
+        } catch (error) {
+          if (attempt >= 200) throw error;
+        }
+        if (attempt >= 200) throw new Error(`${topic} has no leaders`);
+        await sleep(50);
+      }
     },
     async deleteTopic(topic) {
       await admin.deleteTopics({ topics: [topic] });

@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LocalEdge } from '../../local-edge/src/runtime.ts';
 import type { LocalEdgeOptions } from '../../local-edge/src/runtime.ts';
+import { onEnd } from './cleanup.ts';
 
 /** One module of a test deployment; `source` makes it a module of the site's own checkout. */
 export interface SiteModule {
@@ -33,7 +34,7 @@ export interface Site {
 export function makeSite(t: TestContext, modules: Readonly<Record<string, SiteModule>>): Site {
   const dir = mkdtempSync(join(tmpdir(), 'site-'));
   const edges: LocalEdge[] = [];
-  t.after(async () => {
+  onEnd(t, async () => {
     for (const edge of edges) await edge.shutDown();
     rmSync(dir, { recursive: true, force: true });
   });

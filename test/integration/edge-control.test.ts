@@ -61,6 +61,22 @@ describe('the edge command against the control socket', () => {
     assert.match(unknown.stderr, /no module wroker; there are edgeHub, worker/);
   });
 
+  it('runs a command beside the program of a module, flags and all, and exits as it does', async () => {
+    const asked: unknown[] = [];
+    const run = (command: unknown): Promise<number> => {
+      asked.push(command);
+      return Promise.resolve(3);
+    };
+    const result = await fixture.run(['exec', 'worker', 'sh', '-c', 'x', '--help', '--', '-5'], { run });
+    assert.deepEqual(
+      [result.code, result.stderr, asked],
+      [3, '', [{ words: ['sh', '-c', 'x', '--help', '--', '-5', 'in worker'], env: { A: '1' }, cwd: '/' }]],
+    );
+    assert.match((await fixture.edge('exec', 'wroker', 'sh')).stderr, /no module wroker/);
+    assert.equal((await fixture.edge('exec', 'worker')).code, 2);
+    assert.match((await fixture.edge('exec', '--help')).stdout, /edge exec NAME COMMAND/);
+  });
+
   it('follows a log until it is interrupted, and exits with 0', async () => {
     const interrupt = new AbortController();
     let stdout = '';

@@ -284,6 +284,30 @@ test('KI-34 KI-40: a pattern takes all topics that match, several topics are rea
   ok(!String(error).includes('Error: Error'));
 });
 
+test('KI-40: instances of one group that read different topics each read all of theirs', async (t) => {
+  const redis = await startRedis(t);
+  const one = await ingestPart(t, { kafka, redis, partitions: 3 });
+  const topic = `${one.topic}-other`;
+  await kafka.createTopic(topic, 3);
+  const other = await ingestPart(t, { kafka, redis, like: { ...one, topic } });
+  const produce = async (n: number): Promise<void> => {
+    for (const partition of [0, 1, 2])
+      for (const each of [one.topic, topic])
+        await kafka.produce(each, [{ key: `${each}:${partition}`, value: `{"n":${n}}`, partition }]);
+  };
+  await produce(1);
+  await Promise.all([one.start(), other.start()]);
+  await one.settled();
+  await other.settled();
+  const assigned = async (): Promise<unknown[]> =>
+    Promise.all([one, other].map(async (part) => (await part.status())['partitionsAssigned']));
+  await one.until('both are in the group', async () => String(await assigned()) === '3,3');
+  await produce(2);
+  await one.settled();
+  await other.settled();
+  equal((await one.client.keys('part*')).length, 6);
+});
+
 for (const name of ['gzip', 'snappy', 'lz4', 'zstd']) {
   test(`KI-33: records that the broker has compressed with ${name} are read`, async (t) => {
     const redis = await startRedis(t);

@@ -1,4 +1,4 @@
-import { equal, match } from 'node:assert/strict';
+import { deepEqual, equal, match } from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { createCertificates } from '../../local-edge/src/certificates.ts';
 import type { IngestSettings } from '../../modules/kafka-ingest/src/settings.ts';
+import { startHttpProxy } from '../helpers/http-proxy.ts';
 import { ingestPart } from '../helpers/ingest-part.ts';
 import type { IngestPart } from '../helpers/ingest-part.ts';
 import { startKafka } from '../helpers/kafka.ts';
@@ -92,7 +93,8 @@ for (const saslMechanism of ['plain', 'scram-sha-256', 'scram-sha-512'] as const
   });
 }
 
-test('it logs in to Kafka with a token that the endpoint gives for client credentials', async (t) => {
+/** Gives any client a token that the broker takes; `asked` has what it was shown. */
+async function tokenEndpoint(t: TestContext): Promise<{ readonly url: string; readonly asked: string[] }> {
   const asked: string[] = [];
   const endpoint = createServer((request, response) => {
     asked.push(String(request.headers.authorization));
@@ -106,14 +108,36 @@ test('it logs in to Kafka with a token that the endpoint gives for client creden
   t.after(() => endpoint.close());
   const address = endpoint.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  await reads(t, {
-    brokers: [places.sasl],
-    saslMechanism: 'oauthbearer',
-    oauthTokenEndpoint: `http://127.0.0.1:${port}/token`,
-    oauthClientId: 'edge',
-    oauthClientSecret: 'secret',
-  });
+  return { url: `http://127.0.0.1:${port}/token`, asked };
+}
+
+const oauth = (url: string): Partial<IngestSettings> => ({
+  brokers: [places.sasl],
+  saslMechanism: 'oauthbearer',
+  oauthTokenEndpoint: url,
+  oauthClientId: 'edge',
+  oauthClientSecret: 'secret',
+});
+
+test('it logs in to Kafka with a token that the endpoint gives for client credentials', async (t) => {
+  const { url, asked } = await tokenEndpoint(t);
+  await reads(t, oauth(url));
   equal(asked[0], `Basic ${Buffer.from('edge:secret').toString('base64')}`);
+});
+
+test('AM-6: the token endpoint is reached through the proxy, unless NO_PROXY names its host; Kafka and Redis are not', async (t) => {
+  const { url } = await tokenEndpoint(t);
+  const proxy = await startHttpProxy(t);
+  await reads(t, { ...oauth(url), httpProxy: proxy.url });
+  deepEqual([...new Set(proxy.asked)], [`POST ${url}`]);
+  const before = proxy.asked.length;
+  await reads(t, { ...oauth(url), httpProxy: proxy.url, noProxy: 'example.org,127.0.0.1' });
+  equal(proxy.asked.length, before);
+  match(
+    await refusal(t, { ...oauth('https://login.example.org/token'), httpsProxy: proxy.url }),
+    /the endpoint does not answer; check KAFKA_OAUTH_TOKEN_ENDPOINT and HTTPS_PROXY/,
+  );
+  equal(proxy.asked.at(-1), 'CONNECT login.example.org:443');
 });
 
 test('it talks TLS to Kafka and shows its client certificate; a broker that it does not trust is named as such', async (t) => {

@@ -346,6 +346,54 @@ test('KI-13 KI-17: Pause keeps the group membership and applies nothing; Resume 
   equal((await part.status())['lag'], 0);
 });
 
+test('KI-13: the setting paused holds and goes on without a restart, and outranks Resume', async (t) => {
+  const part = await ingestPart(t, { kafka, redis });
+  const key = named(part, 'k');
+  await part.start();
+  part.applyLive({ paused: true });
+  await kafka.produce(part.topic, [{ key, value: json({ n: 1 }) }]);
+  await part.until('the record is there to be applied', async () => (await part.status())['lag'] === 1);
+  const reply = await part.call('Resume');
+  equal(reply.status, 409);
+  match(json(reply.payload), /Still paused: the setting paused is true/);
+  equal(await part.client.exists(key), 0);
+  part.applyLive({ paused: false });
+  await part.settled();
+  equal(await part.client.hget(key, 'n'), '1');
+});
+
+test('KI-13: a pause by the method outlasts that the part is made anew for other settings', async (t) => {
+  const first = await ingestPart(t, { kafka, redis });
+  await first.start();
+  equal((await first.call('Pause')).status, 200);
+  await first.stop();
+  const key = named(first, 'k');
+  await kafka.produce(first.topic, [{ key, value: json({ n: 1 }) }]);
+  const second = await ingestPart(t, { kafka, redis, like: first, shared: first.shared });
+  await second.start();
+  await second.until('the record is there to be applied', async () => (await second.status())['lag'] === 1);
+  match(await second.text('paused'), /method Pause/);
+  equal(await second.client.exists(key), 0);
+  equal((await second.call('Resume')).status, 200);
+  await second.settled();
+  equal(await second.client.hget(key, 'n'), '1');
+});
+
+test('KI-13 KI-14: an index key that holds something else is named, and nothing is stored or put away meanwhile', async (t) => {
+  const part = await ingestPart(t, { kafka, redis });
+  const [key, indexKey] = [named(part, 'k'), named(part, 'index')];
+  await part.client.set(indexKey, 'a string');
+  part.applyLive({ indexKey });
+  await kafka.produce(part.topic, [{ key, value: json({ n: 1 }) }]);
+  await part.start();
+  await part.until('the key is named', async () => (await part.text('problem')).includes(indexKey));
+  equal(await part.client.exists(key), 0);
+  equal((await part.status())['deadLettered'], 0);
+  await part.client.del(indexKey);
+  await part.settled();
+  deepEqual(await part.client.smembers(indexKey), [key]);
+});
+
 test('KI-17 KI-18: above the high-water mark of its memory Redis is left alone until it is below the low one', async (t) => {
   const own = await startRedis(t, { args: ['--maxmemory', '32mb', '--maxmemory-policy', 'noeviction'] });
   const part = await ingestPart(t, {

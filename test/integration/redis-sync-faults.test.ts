@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { startAzurite } from '../helpers/azurite.ts';
+import { createLog } from '@iotedge-redis/common';
+import { BlobSync } from '../../modules/redis-sync/src/sync.ts';
+import { CONTAINER, startAzurite } from '../helpers/azurite.ts';
 import type { TestAzurite } from '../helpers/azurite.ts';
 import { startFaultProxy } from '../helpers/fault-proxy.ts';
 import { startRedis } from '../helpers/redis.ts';
 import type { TestRedis } from '../helpers/redis.ts';
-import { startSync } from '../helpers/sync-bed.ts';
+import { startSync, syncSettings } from '../helpers/sync-bed.ts';
 
 const ROWS = 150_000;
 /** About 6 MB: three ranges. */
@@ -217,6 +219,26 @@ test('RS-19 Redis is emptied in the middle of the run: the run starts over, and 
   await assertWhole(client);
 });
 
+test('RS-19 an emptied Redis is noticed at the next step, on the same connection', async (t) => {
+  const redis = await startRedis(t);
+  const client = connect(t, redis);
+  // A step every 20 ms, so that each is settled long before the next one.
+  const settings = { batchRows: 100, maxRowsPerSecond: 5000 };
+  const bed = await startSync(t, { azurite, redis, blob: 'big.csv', settings });
+  await bed.until(({ written }) => Number(written) >= 1000);
+  const [key = ''] = await client.keys('*:checkpoint');
+  const replies = await client.multi().get(key).flushall().exec();
+  const { rows } = JSON.parse(String(replies?.[0]?.[1])) as { rows: number };
+  await bed.until(() => bed.lines.some((line) => line.includes('Redis lost what this run had written')));
+  const line = bed.lines.find((text) => text.includes('Redis lost')) ?? '';
+  // Nothing was added to the rows that Redis held at that moment.
+  assert.equal(/"row":(\d+)/.exec(line)?.[1], String(rows), line);
+  assert.equal(bed.lines.filter((text) => text.includes('connected to Redis')).length, 1);
+  bed.applyLive({ maxRowsPerSecond: 0 });
+  await bed.until('done');
+  await assertWhole(client);
+});
+
 test('RS-38 a full Redis is waited for, and the run goes on when there is room', async (t) => {
   const redis = await startRedis(t, { args: ['--maxmemory', '12mb'] });
   const client = connect(t, redis);
@@ -227,6 +249,25 @@ test('RS-38 a full Redis is waited for, and the run goes on when there is room',
   const status = await bed.until('done');
   assert.equal(status['startedAt'], startedAt);
   await assertWhole(client);
+});
+
+test('AM-4 RS-38 a command does not wait for ever for room in Redis: it ends with the reason', async (t) => {
+  const redis = await startRedis(t, { args: ['--maxmemory', '1mb', '--maxmemory-policy', 'noeviction'] });
+  const settings = syncSettings({
+    endpoint: `127.0.0.1:${redis.port}`,
+    blobEndpoint: azurite.endpoint,
+    blobContainerName: CONTAINER,
+    blobFileName: 'big.csv',
+    blobSasToken: azurite.sas(),
+    maxMemoryPercent: 1,
+  });
+  const log = createLog({ level: 'error', write: () => undefined });
+  const context = { instance: 'command', log, settingsVersion: () => 1, report: () => undefined };
+  const sync = new BlobSync(settings, context, { giveUpAfterMs: 1500 });
+  const { isDone, result } = await sync.once('resume', AbortSignal.timeout(20_000));
+  assert.equal(isDone, false);
+  assert.partialDeepStrictEqual(result, { state: 'failed', code: 'REDIS_MEMORY', ac: 503, written: 0 });
+  assert.match(String(result['message']), /more than 1 % of its maxmemory.*given up after 2 s/);
 });
 
 test('a read-only Redis is waited for', async (t) => {

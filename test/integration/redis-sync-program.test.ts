@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { usageOf } from '../../bench/process-usage.ts';
 import { CONTAINER, startAzurite } from '../helpers/azurite.ts';
 import type { TestAzurite } from '../helpers/azurite.ts';
 import { startHttpProxy } from '../helpers/http-proxy.ts';
@@ -27,19 +28,17 @@ after(async () => {
   await Promise.all([azurite.stop(), redis.stop()]);
 });
 
+const environment = (): Record<string, string> => ({
+  REDIS_ENDPOINT: `127.0.0.1:${redis.port}`,
+  BLOB_ENDPOINT: azurite.endpoint,
+  BLOB_CONTAINER_NAME: CONTAINER,
+  BLOB_FILE_NAME: 'update.csv',
+  BLOB_SAS_TOKEN: `?${azurite.sas()}`,
+  CSV_DELIMITER: 'colon',
+});
+
 const command = (t: TestContext, more: Readonly<Record<string, string>> = {}): Promise<ModuleProcess> =>
-  startModuleProcess(t, MAIN, {
-    args: ['sync'],
-    environment: {
-      REDIS_ENDPOINT: `127.0.0.1:${redis.port}`,
-      BLOB_ENDPOINT: azurite.endpoint,
-      BLOB_CONTAINER_NAME: CONTAINER,
-      BLOB_FILE_NAME: 'update.csv',
-      BLOB_SAS_TOKEN: `?${azurite.sas()}`,
-      CSV_DELIMITER: 'colon',
-      ...more,
-    },
-  });
+  startModuleProcess(t, MAIN, { args: ['sync'], environment: { ...environment(), ...more } });
 
 const resultOf = (program: ModuleProcess): Record<string, unknown> =>
   JSON.parse(program.output()) as Record<string, unknown>;
@@ -97,4 +96,26 @@ test('AM-6 RS-37 a host in NO_PROXY is reached without the proxy', async (t) => 
   });
   assert.equal((await program.ended).code, 0, program.errors());
   assert.equal(await client.get('key1'), 'value1');
+});
+
+test('RS-12 fifteen times as many rows take no more memory', async (t) => {
+  const peakOf = async (rows: number): Promise<number> => {
+    const lines = Array.from({ length: rows }, (_, at) => `key${at}:value-${String(at).padStart(24, '.')}\n`);
+    await azurite.upload('size.csv', lines.join(''));
+    await client.flushall();
+    const module = await startModuleProcess(t, MAIN, {
+      // As the image starts it.
+      flags: ['--max-semi-space-size=2', '--heap-growing-percent=20', '--no-maglev'],
+      environment: { ...environment(), BLOB_FILE_NAME: 'size.csv', MALLOC_ARENA_MAX: '1' },
+    });
+    await module.until(/import done/, 120_000);
+    assert.equal(await client.dbsize(), rows + 1);
+    const peak = usageOf(module.pid)?.peakRssMb ?? Number.NaN;
+    module.kill('SIGTERM');
+    await module.ended;
+    return peak;
+  };
+  const small = await peakOf(40_000);
+  const large = await peakOf(600_000);
+  assert.ok(large < small * 1.25, `${small.toFixed()} MB, then ${large.toFixed()} MB`);
 });

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { AgentControl, LogsOptions, ModuleStatus } from '../control/control-api.ts';
+import type { AgentControl, ExecCommand, LogsOptions, ModuleStatus } from '../control/control-api.ts';
 import type { EdgeLog } from '../edge-log.ts';
 import { EdgeError } from '../errors.ts';
 import type { Hub } from '../hub/hub-api.ts';
@@ -9,15 +9,15 @@ import { AgentReporter } from './agent-report.ts';
 import { describeAge } from './describe-age.ts';
 import { readDesired } from './desired-modules.ts';
 import type { Desired, DesiredModule } from './desired-modules.ts';
-import { Launcher } from './launcher.ts';
-import type { LauncherOptions } from './launcher.ts';
 import { ModuleLog } from './module-log.ts';
+import type { ModuleRunner } from './module-runner.ts';
 import { ModuleSupervisor } from './module-supervisor.ts';
-import { ProcessRecords } from './process-records.ts';
 import { edgeAgentTimes } from './restart-policy.ts';
 import type { RestartTimes } from './restart-policy.ts';
 
-export interface AgentOptions extends Omit<LauncherOptions, 'table'> {
+export interface AgentOptions {
+  readonly stateDir: string;
+  readonly runner: ModuleRunner;
   readonly hub: Hub;
   readonly table: NetworkTable;
   readonly log: EdgeLog;
@@ -28,12 +28,10 @@ export interface AgentOptions extends Omit<LauncherOptions, 'table'> {
   readonly forget?: (moduleId: string) => Promise<void>;
 }
 
-/** The edgeAgent: makes the processes of this machine what `$edgeAgent` desires, and says how they are. */
+/** The edgeAgent: makes the modules on this machine what `$edgeAgent` desires, and says how they are. */
 export class Agent implements AgentControl {
   readonly #options: AgentOptions;
   readonly #times: RestartTimes;
-  readonly #launcher: Launcher;
-  readonly #records: ProcessRecords;
   readonly #reporter: AgentReporter;
   readonly #supervisors = new Map<string, ModuleSupervisor>();
   readonly #startedAt = new Date();
@@ -47,17 +45,13 @@ export class Agent implements AgentControl {
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#times = { ...edgeAgentTimes, ...options.times };
-    this.#launcher = new Launcher(options);
-    this.#records = new ProcessRecords(join(options.stateDir, 'run'));
     this.#reporter = new AgentReporter(options.hub.twins);
   }
 
   /** Ends what an earlier run left behind, follows `$edgeAgent` from now on, and attempts a first start of every module. */
   async start(): Promise<void> {
-    const { hub, log } = this.#options;
-    for (const name of await this.#records.reap())
-      log('warn', `${name}: ended the process of an earlier run`);
-    this.#launcher.clearMemory();
+    const { hub, log, runner } = this.#options;
+    for (const line of await runner.clean()) log('warn', line);
     hub.methods.handle('$edgeAgent', (name, payload) => answerAgentMethod(this.#methodHost(), name, payload));
     this.#stopListening = hub.twins.onDesired((moduleId) => {
       if (moduleId !== '$edgeAgent' && moduleId !== '$edgeHub') return;
@@ -77,6 +71,7 @@ export class Agent implements AgentControl {
     for (const group of groupsByOrder(modules.map((one) => one.module)).reverse()) {
       await Promise.all(group.map(async (module) => this.#supervisors.get(module.name)?.stop()));
     }
+    for (const line of await this.#options.runner.close()) this.#options.log('warn', line);
     if (this.#reportTimer !== null) clearTimeout(this.#reportTimer);
     this.#report();
   }
@@ -101,13 +96,18 @@ export class Agent implements AgentControl {
   }
 
   async restart(name: string): Promise<void> {
+    await this.#supervisor(name, 'stop it and start it again with npm start').restart();
+  }
+
+  exec(name: string, words: readonly string[]): ExecCommand {
+    return this.#supervisor(name, 'there is no process to look into').exec(words);
+  }
+
+  #supervisor(name: string, instead: string): ModuleSupervisor {
     const supervisor = this.#supervisors.get(name);
-    if (supervisor !== undefined) return supervisor.restart();
+    if (supervisor !== undefined) return supervisor;
     if (name === 'edgeAgent' || name === 'edgeHub') {
-      throw new EdgeError(
-        'NOT_EMULATED',
-        `${name} is part of the local edge: stop it and start it again with npm start.`,
-      );
+      throw new EdgeError('NOT_EMULATED', `${name} is part of the local edge: ${instead}.`);
     }
     const known = [...this.#supervisors.keys()].join(', ');
     throw new EdgeError('NOT_FOUND', `There is no module ${name} in the deployment; there are ${known}.`);
@@ -198,7 +198,7 @@ export class Agent implements AgentControl {
   async #remove(name: string): Promise<void> {
     await this.#supervisors.get(name)?.stop();
     this.#supervisors.delete(name);
-    this.#launcher.discard(name);
+    await this.#options.runner.discard(name);
   }
 
   async #apply(module: DesiredModule): Promise<void> {
@@ -215,12 +215,12 @@ export class Agent implements AgentControl {
   }
 
   #supervise(module: DesiredModule): ModuleSupervisor {
-    const { table, log, hub } = this.#options;
+    const { runner, table, log, hub } = this.#options;
+    // Known before it runs, so that its name is never looked up in DNS.
+    table.addName(module.name);
     hub.identities.add(module.name, { managedBy: 'IotEdge' });
     const supervisor = new ModuleSupervisor(module, {
-      plan: (definition) => this.#launcher.plan(definition),
-      table,
-      records: this.#records,
+      runner,
       output: this.#log(module.name),
       log,
       times: this.#times,

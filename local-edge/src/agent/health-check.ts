@@ -1,34 +1,24 @@
 import { spawn } from 'node:child_process';
-import type { NetworkTable } from '../net/net-table.ts';
+import type { ContainerOptions } from './container-options.ts';
 import type { PlannedCheck } from './launch-plan.ts';
+import type { PlannedExec } from './planned-exec.ts';
 import { signalGroup } from './process-records.ts';
-import type { Surroundings } from './surroundings.ts';
 
-/** Plans the Healthcheck of createOptions: the command in the module's environment, its own ports put in. */
+/** Plans the Healthcheck of createOptions: its command in the module's surroundings. */
 export function planCheck(
-  { module, options, map }: Pick<Surroundings, 'module' | 'options' | 'map'>,
-  table: NetworkTable,
-  env: Readonly<Record<string, string>>,
+  { healthcheck }: Pick<ContainerOptions, 'healthcheck'>,
+  exec: PlannedExec,
 ): PlannedCheck | null {
-  const check = options.healthcheck;
-  if (check === null) return null;
-  const { intervalMs, timeoutMs, retries, startPeriodMs } = check;
-  const words = (check.shell ? ['/bin/sh', '-c', ...check.command] : check.command).map(map);
-  // Programs other than Node (curl, wget) know nothing of the table, and localhost is the container itself there.
-  const ownPorts = /\b(localhost|127\.0\.0\.1):(\d+)/g;
+  if (healthcheck === null) return null;
+  const { intervalMs, timeoutMs, retries, startPeriodMs, shell, command } = healthcheck;
+  const words = shell ? ['/bin/sh', '-c', ...command] : command;
   return {
     intervalMs,
     timeoutMs,
     retries,
     startPeriodMs,
-    env,
-    command: () =>
-      words.map((word) =>
-        word.replace(ownPorts, (all, _host: string, port: string) => {
-          const found = table.find(module.name, Number(port));
-          return found === undefined ? all : `127.0.0.1:${found}`;
-        }),
-      ),
+    env: exec.env,
+    command: () => exec.words(words),
   };
 }
 

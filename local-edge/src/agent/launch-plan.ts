@@ -1,4 +1,5 @@
 import type { Healthcheck } from './container-options.ts';
+import type { PlannedExec } from './planned-exec.ts';
 
 /** Everything that is needed to start a module's process. */
 export interface LaunchPlan {
@@ -9,6 +10,8 @@ export interface LaunchPlan {
   readonly stopSignal: NodeJS.Signals;
   readonly stopTimeoutMs: number;
   readonly healthcheck: PlannedCheck | null;
+  /** For commands beside the program. */
+  readonly exec: PlannedExec;
   /** What stands in for the image. */
   readonly notes: readonly string[];
   /** Options of the manifest that mean nothing for a process, by name. */
@@ -21,12 +24,6 @@ export interface PlannedCheck extends Omit<Healthcheck, 'shell' | 'command'> {
   /** Answers the command anew each time, since ports of a module are known only when it listens. */
   command(): readonly string[];
   readonly env: Readonly<Record<string, string>>;
-}
-
-/** A server that somebody else runs: there is no process to start, watch or stop. */
-export interface ForeignServer {
-  readonly address: string;
-  readonly notes: readonly string[];
 }
 
 /** Variables that a process takes from the local edge's own environment; a container would not see the others either. */

@@ -12,10 +12,12 @@ import type { ContainerOptions } from './container-options.ts';
 import type { DesiredModule } from './desired-modules.ts';
 import { mapPaths, prepareFolders } from './folder-map.ts';
 import { planCheck } from './health-check.ts';
+import { planExec } from './planned-exec.ts';
 import { imageDefaults, withImageDefaults } from './image-defaults.ts';
 import { repositoryOf, tagOf, wellKnownImages, wellKnownService } from './image-name.ts';
 import { inheritedEnvironment, mergeEnvironment } from './launch-plan.ts';
-import type { ForeignServer, LaunchPlan } from './launch-plan.ts';
+import type { LaunchPlan } from './launch-plan.ts';
+import type { ForeignServer } from './module-runner.ts';
 import { launchServer } from './server-program.ts';
 import { workingFolder } from './surroundings.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -122,6 +124,10 @@ export class Launcher {
       ...surroundings.env,
     };
     const cwd = workingFolder(surroundings);
+    const exec = planExec(surroundings, this.#options.table, {
+      ...env,
+      NODE_OPTIONS: `--import=${preloadUrl(this.#options.table.file, { name: module.name, hostPorts: new Map() })}`,
+    });
     return {
       command: process.execPath,
       args: checkoutCommand(checkout, words.length === 0 ? null : words, preload, flags),
@@ -129,10 +135,8 @@ export class Launcher {
       cwd,
       stopSignal: options.stopSignal,
       stopTimeoutMs: options.stopTimeoutMs,
-      healthcheck: planCheck(surroundings, this.#options.table, {
-        ...env,
-        NODE_OPTIONS: `--import=${preloadUrl(this.#options.table.file, { name: module.name, hostPorts: new Map() })}`,
-      }),
+      healthcheck: planCheck(options, exec),
+      exec,
       notes: [`runs from ${checkout.folder}`],
       without: options.without,
       registersPorts: true,

@@ -1,22 +1,15 @@
-import type { ModuleState, ModuleStatus } from '../control/control-api.ts';
+import type { ExecCommand, ModuleState, ModuleStatus } from '../control/control-api.ts';
 import type { EdgeLog } from '../edge-log.ts';
 import { EdgeError } from '../errors.ts';
-import type { NetworkTable } from '../net/net-table.ts';
 import type { DesiredModule } from './desired-modules.ts';
 import { describeAge } from './describe-age.ts';
-import { HealthWatch } from './health-check.ts';
-import type { ForeignServer, LaunchPlan } from './launch-plan.ts';
 import type { ModuleLog } from './module-log.ts';
-import { startProcess } from './module-process.ts';
-import type { ModuleProcess } from './module-process.ts';
-import type { ProcessRecords } from './process-records.ts';
+import type { ModuleRun, ModuleRunner } from './module-runner.ts';
 import { judge } from './restart-policy.ts';
 import type { RestartTimes, Trouble } from './restart-policy.ts';
 
 export interface SupervisorOptions {
-  readonly plan: (module: DesiredModule) => Promise<LaunchPlan | ForeignServer>;
-  readonly table: NetworkTable;
-  readonly records: ProcessRecords;
+  readonly runner: ModuleRunner;
   readonly output: ModuleLog;
   readonly log: EdgeLog;
   readonly times: RestartTimes;
@@ -36,9 +29,9 @@ export class ModuleSupervisor {
   #module: DesiredModule;
   #state: ModuleState = 'stopped';
   #reason = 'never started';
-  #process: ModuleProcess | null = null;
+  #run: ModuleRun | null = null;
   #foreign = false;
-  #health: HealthWatch | null = null;
+  #stopWatching: (() => void) | null = null;
   #timer: NodeJS.Timeout | null = null;
   #nextStart: number | null = null;
   #restartCount = 0;
@@ -53,7 +46,6 @@ export class ModuleSupervisor {
   constructor(module: DesiredModule, options: SupervisorOptions) {
     this.#module = module;
     this.#options = options;
-    options.table.addName(module.name);
   }
 
   get module(): DesiredModule {
@@ -74,7 +66,7 @@ export class ModuleSupervisor {
       restartCount: this.#restartCount,
       exitCode: this.#exitCode,
       startedAt: this.#times.lastStart?.toISOString() ?? null,
-      pid: this.#process?.pid ?? null,
+      pid: this.#run?.pid ?? null,
     };
   }
 
@@ -108,33 +100,41 @@ export class ModuleSupervisor {
     }
   }
 
+  /** The command as it is to be run beside the program, while that runs. */
+  exec(words: readonly string[]): ExecCommand {
+    const { name } = this.#module;
+    if (this.#foreign)
+      throw new EdgeError('NOT_EMULATED', `${name} is no process of the local edge: ${this.#reason}`);
+    if (this.#run === null) throw new EdgeError('NOT_RUNNING', `${name} does not run: ${this.#reason}`);
+    return this.#run.exec(words);
+  }
+
   #enqueue(work: () => Promise<void>): Promise<void> {
     this.#queue = this.#queue.then(work);
     return this.#queue;
   }
 
   async #start(): Promise<void> {
-    if (this.#process !== null || this.#foreign) return;
+    if (this.#run !== null || this.#foreign) return;
     this.#unschedule();
     const { name } = this.#module;
+    const { log, output, runner } = this.#options;
     try {
-      const plan = await this.#options.plan(this.#module);
-      for (const note of plan.notes) this.#options.log('info', `${name}: ${note}`);
-      if ('address' in plan) {
+      const run = await runner.start(this.#module, output);
+      for (const note of run.notes) log('info', `${name}: ${note}`);
+      if (run.kind === 'foreign') {
         this.#foreign = true;
-        this.#enter('running', `not a process: ${plan.address} serves it`);
+        this.#enter('running', `not started here: ${run.address} serves it`);
         return;
       }
-      if (plan.without.length > 0) {
-        this.#options.log('debug', `${name}: without meaning for a process: ${plan.without.join(', ')}`);
+      if (run.without.length > 0) {
+        log('debug', `${name}: without meaning for a process: ${run.without.join(', ')}`);
       }
-      const process = await startProcess(plan, this.#options.output);
-      this.#process = process;
-      this.#options.records.add(name, process.pid);
+      this.#run = run;
       this.#times.lastStart = new Date();
-      if (plan.healthcheck !== null) this.#health = this.#watch(plan.healthcheck, plan.cwd);
-      void process.ended.then((code) => this.#ended(process, plan, code));
-      this.#options.log('info', `${name}: started`, { pid: process.pid });
+      this.#stopWatching = run.watchHealth((healthy, said) => this.#judgeHealth(run, healthy, said));
+      void run.ended.then((code) => this.#ended(run, code));
+      log('info', `${name}: started`, run.pid === null ? {} : { pid: run.pid });
       this.#enter('running', '');
     } catch (error) {
       this.#times.lastStart ??= null;
@@ -152,45 +152,45 @@ export class ModuleSupervisor {
 
   async #stop(reason: string): Promise<void> {
     this.#unschedule();
-    this.#health?.stop();
-    this.#health = null;
-    const process = this.#process;
+    this.#unwatch();
+    const run = this.#run;
     this.#foreign = false;
-    if (process !== null) {
-      this.#process = null;
-      await process.stop();
-      const code = await process.ended;
+    if (run !== null) {
+      this.#run = null;
+      await run.stop();
+      const code = await run.ended;
       this.#finish(code);
       this.#options.log('info', `${this.#module.name}: stopped`, { exitCode: code });
     }
     this.#enter('stopped', reason);
   }
 
-  #ended(process: ModuleProcess, plan: LaunchPlan, exitCode: number): void {
-    if (plan.registersPorts) this.#options.table.clear(this.#module.name, false);
-    if (this.#process !== process) return;
+  #ended(run: ModuleRun, exitCode: number): void {
+    if (this.#run !== run) return;
     this.#settle();
-    this.#process = null;
-    this.#health?.stop();
-    this.#health = null;
+    this.#run = null;
+    this.#unwatch();
     this.#finish(exitCode);
     this.#options.log(exitCode === 0 ? 'info' : 'warn', `${this.#module.name}: exited with code ${exitCode}`);
     this.#afterTrouble({ kind: 'exit', exitCode }, `exited with code ${exitCode}`);
   }
 
   #finish(exitCode: number): void {
-    this.#options.records.remove(this.#module.name);
     this.#exitCode = exitCode;
     this.#times.lastExit = new Date();
   }
 
-  #watch(check: ConstructorParameters<typeof HealthWatch>[0], cwd: string): HealthWatch {
-    return new HealthWatch(check, cwd, (healthy, output) => {
-      if (healthy && this.#state === 'unhealthy') this.#enter('running', '');
-      if (healthy || this.#state !== 'running') return;
-      this.#options.log('warn', `${this.#module.name}: its health check fails`, { output });
-      this.#afterTrouble({ kind: 'unhealthy' }, 'its health check fails');
-    });
+  #judgeHealth(run: ModuleRun, healthy: boolean, output: string): void {
+    if (this.#run !== run) return;
+    if (healthy && this.#state === 'unhealthy') this.#enter('running', '');
+    if (healthy || this.#state !== 'running') return;
+    this.#options.log('warn', `${this.#module.name}: its health check fails`, { output });
+    this.#afterTrouble({ kind: 'unhealthy' }, 'its health check fails');
+  }
+
+  #unwatch(): void {
+    this.#stopWatching?.();
+    this.#stopWatching = null;
   }
 
   #afterTrouble(trouble: Trouble, reason: string): void {
@@ -224,7 +224,7 @@ export class ModuleSupervisor {
   /** A module that has run for long enough is forgiven its restarts. */
   #settle(): void {
     const since = this.#times.lastStart;
-    if (this.#process === null || since === null || this.#state !== 'running') return;
+    if (this.#run === null || since === null || this.#state !== 'running') return;
     if (Date.now() - since.getTime() > this.#options.times.settledAfterMs) this.#restartCount = 0;
   }
 
@@ -236,7 +236,7 @@ export class ModuleSupervisor {
 
   #describe(): string {
     const since = this.#times.lastStart;
-    if (this.#state === 'running' && this.#process !== null && since !== null) {
+    if (this.#state === 'running' && this.#run !== null && since !== null) {
       return `Up ${describeAge(Date.now() - since.getTime())}`;
     }
     if (this.#nextStart === null) return this.#reason;

@@ -6,7 +6,9 @@ import type { NetworkTable } from '../net/net-table.ts';
 import { services } from '../services/catalogue.ts';
 import type { FoundProgram, FoundServer } from '../services/find-server.ts';
 import { planCheck } from './health-check.ts';
-import type { ForeignServer, LaunchPlan } from './launch-plan.ts';
+import type { LaunchPlan } from './launch-plan.ts';
+import type { ForeignServer } from './module-runner.ts';
+import { planExec } from './planned-exec.ts';
 import { mosquittoConfiguration, writeMosquittoWrapper } from './mosquitto-program.ts';
 import { redisPorts } from './redis-ports.ts';
 import { writeRedisWrappers } from './server-wrappers.ts';
@@ -23,6 +25,7 @@ export async function launchServer(
   if (found.kind === 'address') {
     table.set(module.name, port, found.port);
     return {
+      kind: 'foreign',
       address: `${found.host}:${found.port}`,
       notes: [
         `${found.variable} names a server that runs already: nothing is started, createOptions have no effect`,
@@ -105,6 +108,7 @@ function plan(
   mkdirSync(data, { recursive: true, mode: 0o700 });
   const env = { ...surroundings.env, PATH: [parts.bin, surroundings.env['PATH'] ?? ''].join(delimiter) };
   const [command = found.command, ...args] = parts.words;
+  const exec = planExec(surroundings, table, env);
   return {
     command,
     args,
@@ -112,7 +116,8 @@ function plan(
     cwd: data,
     stopSignal: options.stopSignal,
     stopTimeoutMs: options.stopTimeoutMs,
-    healthcheck: planCheck(surroundings, table, env),
+    healthcheck: planCheck(options, exec),
+    exec,
     registersPorts: false,
     notes: [`${module.image} runs as ${found.program} ${found.version} (${found.command})`],
     without: options.without,

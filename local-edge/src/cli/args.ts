@@ -42,11 +42,14 @@ class Parser {
     this.#flags = flags;
   }
 
-  parse(): void {
+  /** So many words at most are followed by flags; everything behind them is a word. */
+  parse(wordsBeforeCommand: number): void {
     while (this.#at < this.#argv.length) {
       const word = this.#argv[this.#at] ?? '';
       this.#at += 1;
-      if (word === '--') {
+      const isCommand = this.words.length >= wordsBeforeCommand;
+      if (isCommand) this.#at -= 1;
+      if (word === '--' || isCommand) {
         this.words.push(...this.#argv.slice(this.#at));
         return;
       }
@@ -94,9 +97,14 @@ class Parser {
 }
 
 /** Reads the arguments of a verb; a value may start with a dash unless it is a flag of the verb. */
-export function parseArgs(verb: string, argv: readonly string[], flags: readonly Flag[]): Args {
+export function parseArgs(
+  verb: string,
+  argv: readonly string[],
+  flags: readonly Flag[],
+  wordsBeforeCommand = Infinity,
+): Args {
   const parser = new Parser(verb, argv, flags);
-  parser.parse();
+  parser.parse(wordsBeforeCommand);
   const { values, words } = parser;
   return {
     words,

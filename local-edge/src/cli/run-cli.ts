@@ -69,18 +69,18 @@ function contextOf(io: CliIo, args: Args): VerbContext {
   };
 }
 
-async function runVerb(argv: readonly string[], io: CliIo): Promise<void> {
+async function runVerb(argv: readonly string[], io: CliIo): Promise<number> {
   const { verb, rest } = findVerb(argv);
   const flags = [...verb.flags, stateFlag, { names: ['--help', '-h'], help: '' } as const];
-  const args = parseArgs(verb.name, rest, flags);
+  const args = parseArgs(verb.name, rest, flags, verb.takesCommand === true ? 1 : undefined);
   if (args.has('--help')) {
     io.stdout((await import('./help.ts')).verbHelp(verb));
-    return;
+    return 0;
   }
   checkRequired(verb.name, args, verb.flags);
   checkWords(verb, args);
   const action = await verb.load();
-  await action(contextOf(io, args));
+  return (await action(contextOf(io, args))) ?? 0;
 }
 
 async function dispatch(argv: readonly string[], io: CliIo): Promise<number> {
@@ -93,7 +93,7 @@ async function dispatch(argv: readonly string[], io: CliIo): Promise<number> {
     io.stdout(argv.length > 1 ? help.verbHelp(findVerb(argv.slice(1)).verb) : help.overview());
     // Without a verb nothing was done, which a script should notice.
     return first === undefined ? 2 : 0;
-  } else await runVerb(argv, io);
+  } else return runVerb(argv, io);
   return 0;
 }
 

@@ -16,8 +16,8 @@ export interface VerbContext {
   json(value: unknown): void;
 }
 
-/** Resolves when it is done; rejects with EdgeError when it cannot be. */
-export type VerbAction = (context: VerbContext) => Promise<void>;
+/** Resolves when it is done, with the exit code when that is another one's; rejects with EdgeError when it cannot be. */
+export type VerbAction = (context: VerbContext) => Promise<void> | Promise<number>;
 
 export interface Verb {
   /** `module-twin show`: one or two words. */
@@ -26,6 +26,8 @@ export interface Verb {
   /** Names of the words that follow, `NAME`; optional ones in brackets, repeated ones with dots. */
   readonly words?: readonly string[];
   readonly flags: readonly Flag[];
+  /** From the second word on everything is a word: the flags of another command. */
+  readonly takesCommand?: boolean;
   /** More for the help: an example, what the output means. */
   readonly notes?: string;
   /** Loads the verb only when it is used, so that the command starts fast. */

@@ -143,6 +143,16 @@ const control: readonly Verb[] = [
     load: async () => (await import('./verbs/modules.ts')).printLogs,
   },
   {
+    name: 'exec',
+    summary: 'Run a command beside the program of a module',
+    words: ['NAME', 'COMMAND', '[ARGUMENT...]'],
+    flags: [],
+    takesCommand: true,
+    notes:
+      'In the environment of the module, with paths and ports of the container put in; the exit code is that of the command. Example: edge exec redis sh /run/cli INFO server',
+    load: async () => (await import('./verbs/modules.ts')).execInModule,
+  },
+  {
     name: 'restart',
     summary: 'Restart a module',
     words: ['NAME'],

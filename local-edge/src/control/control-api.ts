@@ -27,10 +27,19 @@ export interface LogsOptions {
   readonly signal: AbortSignal;
 }
 
+/** A command to be run beside a module's program, with everything that it takes. */
+export interface ExecCommand {
+  readonly words: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
 export interface AgentControl {
   list(): ModuleStatus[];
   /** Stops and starts the process; resolves when the new one runs. Unknown names reject with EdgeError NOT_FOUND. */
   restart(name: string): Promise<void>;
+  /** Puts the container's paths and ports into a command; modules that do not run throw EdgeError NOT_RUNNING. */
+  exec(name: string, words: readonly string[]): ExecCommand;
   /** Lines without their line ends. Called only with names of `list()`. */
   logs(name: string, options: LogsOptions): AsyncIterable<string>;
 }

@@ -105,6 +105,14 @@ export async function serveControl(
       await agent.restart(name);
       done(response);
       return;
+    case 'POST modules/:name/exec': {
+      requireModule(agent, name);
+      const { words } = await readObject(request);
+      if (!Array.isArray(words) || !words.every((word) => typeof word === 'string') || words.length === 0)
+        throw new EdgeError('INVALID_INPUT', 'words must be an array of strings, the command first');
+      sendJson(response, agent.exec(name, words));
+      return;
+    }
     case 'GET logs/:name': {
       requireModule(agent, name);
       const tail = wholeNumber(url.searchParams, 'tail');

@@ -7,6 +7,8 @@ export interface EdgeHubOptions {
   /** 0 = any free one. */
   readonly port: number;
   readonly host?: string;
+  /** One more address to listen on, with the same port: that of this machine in the network of containers. */
+  readonly alsoOn?: string;
   readonly now?: () => number;
   /** Time limits that tests shorten. */
   readonly limits?: Partial<EdgeHubLimits>;

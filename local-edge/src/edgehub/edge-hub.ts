@@ -74,6 +74,7 @@ export class EdgeHub implements EdgeHubLink {
       key: certificates.serverKeyPem,
       cert: certificates.serverCertPem,
       host: options.host ?? '127.0.0.1',
+      ...(options.alsoOn === undefined ? {} : { alsoOn: options.alsoOn }),
       port: options.port,
       log,
       onConnection: (socket, reset) => {

@@ -8,6 +8,7 @@ export interface TlsListenerOptions {
   readonly key: string;
   readonly cert: string;
   readonly host: string;
+  readonly alsoOn?: string;
   /** 0 = any free one. */
   readonly port: number;
   readonly log: EdgeLog;
@@ -33,29 +34,34 @@ export class TlsListener {
 
   async open(): Promise<void> {
     if (this.#servers.length > 0) return;
-    const { host } = this.#options;
-    const first = this.#create();
-    this.#servers.push(first);
-    try {
-      first.listen(this.#port, host);
-      await once(first, 'listening');
-    } catch (cause) {
-      this.#servers = [];
-      throw new EdgeError(
-        'PORT_IN_USE',
-        `edgeHub cannot listen on ${host}:${this.#port} (${codeOf(cause)}); free the port or choose another.`,
-        { cause },
-      );
-    }
-    const address = first.address();
+    const { host, alsoOn } = this.#options;
+    const address = (await this.#listen(host)).address();
     if (typeof address === 'object' && address !== null) this.#port = address.port;
     if (host === '127.0.0.1') await this.#openIpv6();
+    if (alsoOn !== undefined) await this.#listen(alsoOn);
   }
 
   /** Ends listening at once; open connections stay. */
   close(): void {
     for (const server of this.#servers) server.close();
     this.#servers = [];
+  }
+
+  async #listen(host: string): Promise<Server> {
+    const server = this.#create();
+    try {
+      server.listen(this.#port, host);
+      await once(server, 'listening');
+    } catch (cause) {
+      this.close();
+      throw new EdgeError(
+        'PORT_IN_USE',
+        `edgeHub cannot listen on ${host}:${this.#port} (${codeOf(cause)}); free the port or choose another.`,
+        { cause },
+      );
+    }
+    this.#servers.push(server);
+    return server;
   }
 
   async #openIpv6(): Promise<void> {

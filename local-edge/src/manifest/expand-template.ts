@@ -34,17 +34,20 @@ export interface Expansion {
 export function expandTemplate(input: TemplateInput): Expansion {
   const findings: Finding[] = [];
   const modules: ModuleImages[] = [];
+  const unreadable: string[] = [];
   for (const source of input.modules) {
     const images = readModuleImages(source, input.env);
-    if ('severity' in images) findings.push(images);
-    else modules.push(images);
+    if ('severity' in images) {
+      findings.push(images);
+      unreadable.push(source.name);
+    } else modules.push(images);
   }
   const filled = fillVariables(input.templateText, input.env);
   const reading = readJson(filled.text);
   if (!reading.ok) {
     const { line, column, problem } = reading.mistake;
-    const hint =
-      filled.unknown.length === 0 ? '' : ` These variables are not set: ${filled.unknown.join(', ')}.`;
+    const missing = filled.unknown.filter((reference) => !isShells(reference));
+    const hint = missing.length === 0 ? '' : ` These variables are not set: ${missing.join(', ')}.`;
     const path = `${input.templatePath}:${line}:${column}`;
     findings.push({
       severity: 'error',
@@ -59,7 +62,7 @@ export function expandTemplate(input: TemplateInput): Expansion {
     return { manifest: undefined, content: undefined, findings, modules };
   }
   for (const { module, place } of modulesOf(content)) {
-    expandModule(module, place, { ...input, images: modules }, findings);
+    expandModule(module, place, { ...input, images: modules, unreadable }, findings);
   }
   findings.push(...leftovers(content, filled.unknown));
   findings.push(...validateManifest(content));
@@ -80,7 +83,11 @@ function modulesContentOf(value: unknown): Content | undefined {
 function expandModule(
   module: Record<string, unknown>,
   place: string,
-  input: TemplateInput & { readonly images: readonly ModuleImages[] },
+  input: TemplateInput & {
+    readonly images: readonly ModuleImages[];
+    /** Modules whose module.json has a finding of its own. */
+    readonly unreadable: readonly string[];
+  },
   findings: Finding[],
 ): void {
   const settings = module['settings'];
@@ -89,7 +96,7 @@ function expandModule(
     findings.push({ severity: 'error', path: `${place}.settings.${name}`, problem });
   const image = settings['image'];
   const placeholder = typeof image === 'string' ? readPlaceholder(image) : null;
-  if (placeholder !== null) {
+  if (placeholder !== null && !input.unreadable.includes(placeholder.module ?? '')) {
     const resolved = resolvePlaceholder(
       placeholder,
       input.images,
@@ -115,6 +122,11 @@ function toAscii(json: string): string {
   return json.replace(/[^\0-\x7f]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
+/** A shell's own variables have small letters; those of .env have none. */
+function isShells(reference: string): boolean {
+  return !reference.startsWith('${') && !/[A-Z]/.test(reference);
+}
+
 /** References that nothing was put in for: an error where they cannot be meant to stay. */
 function leftovers(content: unknown, unknown: readonly string[], path = '$.modulesContent'): Finding[] {
   if (Array.isArray(content))
@@ -132,8 +144,7 @@ function leftovers(content: unknown, unknown: readonly string[], path = '$.modul
     const braced = reference.startsWith('${');
     // Conditions of routes name properties of a message in the same way: $body.x, $connectionModuleId.
     if (!braced && /\.routes(\.|\[)/.test(path)) continue;
-    // A shell's own variables have small letters; those of .env have none.
-    if (!braced && /\.createOptions\d*$/.test(path) && !/[A-Z]/.test(reference)) continue;
+    if (isShells(reference) && /\.createOptions\d*$/.test(path)) continue;
     findings.push({
       severity: braced || path.endsWith('.image') ? 'error' : 'warning',
       path,

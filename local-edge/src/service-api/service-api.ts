@@ -11,8 +11,8 @@ export interface ServiceApi {
   /** The port that it listens on; 0 before `start`. */
   readonly port: number;
   start(): Promise<void>;
-  /** Listens on one more port with the same state (443); false when it is taken or not allowed. */
-  listenAlso(port: number): Promise<boolean>;
+  /** Listens on one more port (443), or on another address, with the same state; false when it is taken or not allowed. */
+  listenAlso(port: number, host?: string): Promise<boolean>;
   stop(): Promise<void>;
 }
 
@@ -97,9 +97,9 @@ export function createServiceApi(options: ServiceApiOptions): ServiceApi {
       servers.push(...listening.servers);
       port = listening.port;
     },
-    async listenAlso(also) {
+    async listenAlso(also, host = options.host) {
       try {
-        servers.push(...(await listenOnLoopback(create, also, options.host)).servers);
+        servers.push(...(await listenOnLoopback(create, also, host)).servers);
       } catch (error) {
         if (['EADDRINUSE', 'EACCES', 'EPERM'].includes(errorCode(error))) return false;
         throw error;

@@ -28,10 +28,14 @@ export interface FindKafkaOptions {
 
 export const kafkaAddressVariable = 'EDGE_KAFKA_ADDRESS';
 
-/** The broker that EDGE_KAFKA_ADDRESS names, on this machine; undefined when it is not set. Throws INVALID_INPUT. */
-export function kafkaAddress(env: NodeJS.ProcessEnv): KafkaAddress | undefined {
+/**
+ * The broker that EDGE_KAFKA_ADDRESS names, on this machine; `none` when it says that there is to be none; undefined when it is not set.
+ * Throws INVALID_INPUT.
+ */
+export function kafkaAddress(env: NodeJS.ProcessEnv): KafkaAddress | 'none' | undefined {
   const text = env[kafkaAddressVariable];
   if (text === undefined || text === '') return undefined;
+  if (text === 'none') return text;
   const service = { name: 'kafka', addressVariable: kafkaAddressVariable, standardPort: 9092 };
   return { kind: 'address', ...readAddress(service, text) };
 }

@@ -18,7 +18,7 @@ export interface Histogram {
  */
 export interface Metrics {
   counter(name: string, help: string, labelNames?: readonly string[]): Counter;
-  /** `collect` is called before each reading and may set the value. */
+  /** `collect` is called before each reading and sets every value that there is then. */
   gauge(name: string, help: string, labelNames?: readonly string[], collect?: (gauge: Gauge) => void): Gauge;
   histogram(
     name: string,
@@ -164,7 +164,13 @@ export function createMetrics({ prefix, labels: constant = {} }: MetricsOptions)
           seriesOf(target, labels).value = value;
         },
       };
-      if (collect) target.collect = () => collect(gauge);
+      if (collect) {
+        target.collect = () => {
+          // What is not there any more must not go on with its last value, nor take the place of another.
+          target.series.clear();
+          collect(gauge);
+        };
+      }
       return gauge;
     },
     histogram(name, help, buckets, labelNames = []) {

@@ -34,10 +34,12 @@ const cached = new Map<string, RedisScript>();
  *
  * Answers {1, suppressed, dead} when all were applied; {0, position} when another position was found ('' for none);
  * {2, suppressed, dead, n, offset, error} when record n (from 0) was refused, and {4, …} when there is no room for its dead letter: the ones before it
- * were applied and the position stands at its offset; {3, key} when a key holds something else than a stream.
+ * were applied and the position stands at its offset; {3, key} when a stream or the index holds something else.
  *
  * The first write is a command that Redis refuses when it is out of memory, read-only, without disk or replicas; once it went
- * through, Redis lets the rest of the script pass. So a call is refused as a whole, on any version, without script flags.
+ * through, Redis lets the rest of the script pass. So a call is refused as a whole, on any version, without script flags. It leaves
+ * the position where it is, and the last one moves it: when the append-only file ends inside of what a script wrote, Redis drops that from
+ * memory but leaves its beginning in the file, and takes it for a part of the next transaction when it is started once more.
  *
  * For `replay` the first argument is the dead letter's id and the third `1` when a key that exists is to be left alone. Answers
  * {0} when there is no such letter any more, {5} when the key exists, else as above; a letter that took effect is removed. Its
@@ -73,9 +75,15 @@ for _, key in ipairs({changes, letters}) do
   kind = kind.ok or kind
   if kind ~= 'stream' and kind ~= 'none' then return {3, key} end
 end
+${when(
+  hasIndex,
+  `local kind = redis.call('TYPE', index)
+kind = kind.ok or kind
+if kind ~= 'set' and kind ~= 'none' then return {3, index} end`,
+)}
 local last = #ARGV - 2
-${when(!isReplay, "-- Whatever may be forbidden to this user and raises has to do so before the position moves.\nlocal room = ARGV[3] - redis.call('XLEN', letters)")}
-${when(!isReplay, "local begun = pcall('HSET', position, 'next', ARGV[last + 1], 'ts', ARGV[last + 2])\nif isError(begun) then return begun end")}
+${when(!isReplay, "-- Whatever may be forbidden to this user and raises has to do so before the first write.\nlocal room = ARGV[3] - redis.call('XLEN', letters)")}
+${when(!isReplay, "local begun = pcall('HSET', position, 'next', ARGV[1])\nif isError(begun) then return begun end")}
 local at, record, suppressed, dead = 4, 0, 0, 0
 while at <= last do
   local op, offset, key = ARGV[at], ARGV[at + 1], ARGV[at + 2]
@@ -164,7 +172,7 @@ while at <= last do
   end
   record = record + 1
 end
-${when(isReplay, "redis.call('XDEL', letters, ARGV[1])")}
+${isReplay ? "redis.call('XDEL', letters, ARGV[1])" : "redis.call('HSET', position, 'next', ARGV[last + 1], 'ts', ARGV[last + 2])"}
 return {1, suppressed, dead}
 `;
 }

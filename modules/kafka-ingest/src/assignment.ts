@@ -8,8 +8,8 @@ import type { Positions } from './positions.ts';
 import type { TopicPartition } from './record.ts';
 
 export interface AssignmentOptions {
-  readonly source: KafkaSource;
-  readonly positions: Positions;
+  readonly source: Pick<KafkaSource, 'begin' | 'clusterId' | 'committed' | 'pause' | 'watermarks'>;
+  readonly positions: Pick<Positions, 'clusterOf' | 'move' | 'noteCluster' | 'read'>;
   readonly policy: () => ClaimPolicy;
   readonly createLane: (place: TopicPartition) => PartitionLane;
   readonly clock: Clock;
@@ -74,7 +74,7 @@ export class Assignment {
           partition: lane.partition,
           error: errorText(error),
         });
-        lane.troubled(errorText(error));
+        lane.standing.inTrouble(errorText(error));
         this.#options.clock.after(schedule(failures), () => {
           if (isCurrent()) attempt(failures + 1);
         });
@@ -86,7 +86,7 @@ export class Assignment {
   /** Tries again what waits for a person. */
   release(): void {
     for (const lane of this.#lanes.values()) {
-      if (!lane.isHeld) continue;
+      if (!lane.standing.isHeld) continue;
       lane.release();
       if (!lane.isFlowing) this.claim(lane);
     }
@@ -105,8 +105,9 @@ export class Assignment {
 
   async #claim(lane: PartitionLane, isCurrent: () => boolean): Promise<void> {
     const { source, positions, policy } = this.#options;
-    const marks = (await source.watermarks(lane.topic)).get(lane.partition);
+    // The position first: what another instance applies in between would else seem to lie behind the end.
     const position = await positions.read(lane.keys.position);
+    const marks = (await source.watermarks(lane.topic)).get(lane.partition);
     if (marks === undefined || !isCurrent()) return;
     const needsCommitted = position === undefined && policy().onMissingPosition === 'committed';
     const committed = needsCommitted ? (await source.committed(lane.topic)).get(lane.partition) : undefined;
@@ -118,7 +119,7 @@ export class Assignment {
     if (!isCurrent()) return;
     lane.noteHigh(marks.high);
     if (decision.kind === 'stop') {
-      lane.hold('policy', `${decision.reason} (onOffsetMismatch is stop)`);
+      lane.standing.hold('policy', `${decision.reason} (onOffsetMismatch is stop)`);
       return;
     }
     if (decision.kind === 'go-on') {
@@ -155,7 +156,7 @@ export class Assignment {
     } else {
       const lost = decision.lost === undefined ? {} : { lost: decision.lost };
       this.#options.log.warn('the position did not fit', { ...place, ...lost, reason: decision.reason });
-      lane.noteMismatch(decision.reason, decision.lost ?? 0);
+      lane.standing.noteMismatch(decision.reason, decision.lost ?? 0);
     }
     if (changesRestarted) this.#options.log.warn('a change stream began anew', { stream: lane.keys.changes });
   }

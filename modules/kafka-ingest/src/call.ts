@@ -56,14 +56,12 @@ export interface CallOptions {
 
 /** A record that must stay where it is, and why. */
 export interface Blocked {
-  readonly record: KafkaRecord;
+  readonly blocked: KafkaRecord;
   readonly fault: RecordFault;
 }
 
-/** Makes one call of the records from a place on; `blocked` when the first one must not be passed over. */
-export function encodeCall(
-  options: CallOptions,
-): { readonly call: EncodedCall } | { readonly blocked: Blocked } {
+/** Makes one call of the records from a place on, or says why the first one must not be passed over. */
+export function encodeCall(options: CallOptions): EncodedCall | Blocked {
   const { shape, keys, batch, start, from, known, isProbe } = options;
   const script = applyScript(scriptShape(shape));
   const names = [keys.position, keys.changes, DEAD_LETTERS, shape.index?.key ?? keys.position];
@@ -87,7 +85,7 @@ export function encodeCall(
       continue;
     }
     if (isProbe || shape.onError === 'stop') {
-      if (at === start) return { blocked: { record, fault } };
+      if (at === start) return { blocked: record, fault };
       break;
     }
     if (shape.onError === 'dlq') {
@@ -108,18 +106,16 @@ export function encodeCall(
   out.binary(String(next));
   out.binary(previous?.timestamp ?? '');
   return {
-    call: {
-      script,
-      keys: names,
-      bytes: out.finish(),
-      backing: out.backing,
-      from,
-      next,
-      records: at - start,
-      dead,
-      skipped,
-      faultRun,
-      fault: last,
-    },
+    script,
+    keys: names,
+    bytes: out.finish(),
+    backing: out.backing,
+    from,
+    next,
+    records: at - start,
+    dead,
+    skipped,
+    faultRun,
+    fault: last,
   };
 }

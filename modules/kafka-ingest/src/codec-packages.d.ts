@@ -1,3 +1,3 @@
 declare module 'snappyjs' {
-  export function uncompress(data: Buffer): Buffer;
+  export function uncompress(data: Buffer, maxBytes: number): Buffer;
 }

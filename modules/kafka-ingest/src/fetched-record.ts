@@ -1,7 +1,8 @@
-import type { KafkaRecord, RecordHeaders } from './record.ts';
+import type { KafkaRecord, RecordFault, RecordHeaders } from './record.ts';
 
 /** Of a record batch (format 2), counted from behind its length. */
 const ATTRIBUTES_AT = 9;
+const LAST_DELTA_AT = 11;
 const FIRST_TIMESTAMP_AT = 15;
 const MAX_TIMESTAMP_AT = 23;
 const PRODUCER_ID_AT = 31;
@@ -16,48 +17,112 @@ export interface BatchContext {
   readonly inTransaction: boolean;
 }
 
-/** A batch as it came, with what its records have in common. */
+/** Where records were read from, with what they have in common. */
 interface Origin {
+  /** The records, unpacked. */
   readonly bytes: Buffer;
   readonly attributes: number;
+  readonly firstTimestamp: bigint;
+  readonly maxTimestamp: bigint;
   readonly context: BatchContext;
 }
 
 /**
- * The records of an uncompressed batch. Each is no more than its place in the bytes: what is read of it is made when it is asked for, and so
- * does not live on in memory while the record waits for its turn.
+ * The records of a batch, a run at a time. Each is no more than its place in the bytes: what is read of it is made when it is asked
+ * for, and so does not live on in memory while the record waits for its turn.
  */
-export function fetchedRecords(
-  bytes: Buffer,
-  firstOffset: number,
-  from: number,
-  count: number,
-): FetchedRecord[] {
-  const attributes = bytes.readInt16BE(ATTRIBUTES_AT);
-  const origin: Origin = {
-    bytes,
-    attributes,
-    context: {
-      producerId: String(bytes.readBigInt64BE(PRODUCER_ID_AT)),
-      inTransaction: (attributes & TRANSACTIONAL) !== 0,
-    },
-  };
-  const records: FetchedRecord[] = [];
-  let at = from;
-  for (let n = 0; n < count; n += 1) {
-    cursor = at;
-    const length = readVarint(bytes);
-    const start = cursor;
-    cursor += 1;
-    skipVarint(bytes);
-    records.push(new FetchedRecord(origin, String(firstOffset + readVarint(bytes)), start));
-    at = start + length;
+export class BatchRecords {
+  readonly #batch: Buffer;
+  readonly #origin: Origin;
+  readonly #firstOffset: number;
+  #at: number;
+  #left: number;
+
+  /** `batch` from behind its length; its records stand in `bytes` from `at` on, and there are so many. */
+  constructor(batch: Buffer, firstOffset: number, bytes: Buffer, at: number, count: number) {
+    const attributes = batch.readInt16BE(ATTRIBUTES_AT);
+    this.#batch = batch;
+    this.#firstOffset = firstOffset;
+    this.#at = at;
+    this.#left = count;
+    this.#origin = {
+      bytes,
+      attributes,
+      firstTimestamp: batch.readBigInt64BE(FIRST_TIMESTAMP_AT),
+      maxTimestamp: batch.readBigInt64BE(MAX_TIMESTAMP_AT),
+      context: contextOf(batch),
+    };
   }
-  return records;
+
+  get isDone(): boolean {
+    return this.#left <= 0;
+  }
+
+  /** The next ones; when the bytes end too early, what says so is the last of them. */
+  take(most: number): BatchRecord[] {
+    const { bytes } = this.#origin;
+    const records: BatchRecord[] = [];
+    let at = this.#at;
+    const count = Math.min(most, this.#left);
+    this.#left -= count;
+    for (let n = 0; n < count; n += 1) {
+      cursor = at;
+      const length = readVarint(bytes);
+      const start = cursor;
+      at = start + length;
+      if (length <= 0 || at > bytes.length) {
+        this.#left = 0;
+        records.push(new UnreadableRecord(this.#batch, this.#firstOffset, 'it ends before its last record'));
+        break;
+      }
+      cursor += 1;
+      skipVarint(bytes);
+      records.push(new FetchedRecord(this.#origin, String(this.#firstOffset + readVarint(bytes)), start));
+    }
+    this.#at = at;
+    return records;
+  }
+}
+
+/** What the client library has to know of a record. */
+export interface BatchRecord extends KafkaRecord {
+  /** It marks the end of a transaction, and is for the library alone. */
+  readonly isControlRecord: boolean;
+  readonly batchContext: BatchContext;
+}
+
+/** Stands for a whole batch whose records cannot be had: at its last offset, with its bytes. */
+export class UnreadableRecord implements BatchRecord {
+  readonly offset: string;
+  readonly timestamp: string;
+  readonly key = null;
+  readonly value: Buffer;
+  readonly headers = NO_HEADERS;
+  readonly isControlRecord = false;
+  readonly batchContext: BatchContext;
+  readonly fault: RecordFault;
+
+  constructor(batch: Buffer, firstOffset: number, why: string) {
+    this.offset = String(firstOffset + batch.readInt32BE(LAST_DELTA_AT));
+    this.timestamp = String(batch.readBigInt64BE(MAX_TIMESTAMP_AT));
+    this.value = batch;
+    this.batchContext = contextOf(batch);
+    this.fault = {
+      code: 'BAD_BATCH',
+      reason: `the batch of offsets ${firstOffset} to ${this.offset} cannot be read: ${why}`,
+    };
+  }
+}
+
+function contextOf(batch: Buffer): BatchContext {
+  return {
+    producerId: String(batch.readBigInt64BE(PRODUCER_ID_AT)),
+    inTransaction: (batch.readInt16BE(ATTRIBUTES_AT) & TRANSACTIONAL) !== 0,
+  };
 }
 
 /** A record that is read from the bytes of its batch. */
-export class FetchedRecord implements KafkaRecord {
+class FetchedRecord implements BatchRecord {
   readonly offset: string;
   readonly #origin: Origin;
   readonly #at: number;
@@ -80,10 +145,10 @@ export class FetchedRecord implements KafkaRecord {
   }
 
   get timestamp(): string {
-    const { bytes, attributes } = this.#origin;
-    if ((attributes & BROKER_SETS_TIME) !== 0) return String(bytes.readBigInt64BE(MAX_TIMESTAMP_AT));
+    const { bytes, attributes, firstTimestamp, maxTimestamp } = this.#origin;
+    if ((attributes & BROKER_SETS_TIME) !== 0) return String(maxTimestamp);
     cursor = this.#at + 1;
-    return String(bytes.readBigInt64BE(FIRST_TIMESTAMP_AT) + readVarlong(bytes));
+    return String(firstTimestamp + readVarlong(bytes));
   }
 
   get headers(): RecordHeaders {
@@ -95,7 +160,6 @@ export class FetchedRecord implements KafkaRecord {
     return count > 0 ? readHeaders(bytes, count) : NO_HEADERS;
   }
 
-  /** It marks the end of a transaction, and is for the library alone. */
   get isControlRecord(): boolean {
     return (this.#origin.attributes & CONTROL) !== 0;
   }

@@ -1,32 +1,22 @@
-import type { JsonObject, JsonValue, MethodHandler, MethodReply } from '@iotedge-redis/common';
+import type { JsonObject, MethodHandler, MethodReply } from '@iotedge-redis/common';
 import { SuiteError } from '@iotedge-redis/common';
+import { parseReplayRequest, parseStatusRequest } from './ingest-requests.ts';
 import type { IngestView } from './ingest-view.ts';
-
-const PAGE = 200;
-const REPLAY = 100;
-const MAX_REPLAY = 1000;
 
 function answer(status: number, message: string, extra: JsonObject = {}): MethodReply {
   return { status, payload: { Message: message, Status: status, ...extra } };
-}
-
-function objectOf(payload: JsonValue): JsonObject {
-  return payload !== null && typeof payload === 'object' && !Array.isArray(payload) ? payload : {};
-}
-
-function count(value: JsonValue | undefined, fallback: number, most: number): number {
-  return typeof value === 'number' && value >= 1 ? Math.min(most, Math.floor(value)) : fallback;
 }
 
 /** The direct methods of the module, besides `Health`. */
 export function ingestMethods(ingest: IngestView): Readonly<Record<string, MethodHandler>> {
   return {
     async IngestStatus({ payload }) {
-      const { topic, continuation, limit } = objectOf(payload);
-      const wanted = ingest.lanes.filter((lane) => typeof topic !== 'string' || lane.topic === topic);
-      const start = typeof continuation === 'string' && /^\d+$/.test(continuation) ? Number(continuation) : 0;
-      const page = wanted.slice(start, start + count(limit, PAGE, PAGE));
-      const next = start + page.length;
+      const request = parseStatusRequest(payload);
+      if ('problem' in request) return answer(400, request.problem);
+      const { topic, from, limit } = request;
+      const wanted = ingest.lanes.filter((lane) => topic === undefined || lane.topic === topic);
+      const page = wanted.slice(from, from + limit);
+      const next = from + page.length;
       return answer(200, `${wanted.length} partitions`, {
         ...ingest.summary(),
         deadLetters: await ingest.deadLetters(),
@@ -46,13 +36,10 @@ export function ingestMethods(ingest: IngestView): Readonly<Record<string, Metho
       );
     },
     async ReplayDeadLetters({ payload }) {
-      const { limit, topic, onlyIfAbsent } = objectOf(payload);
+      const request = parseReplayRequest(payload);
+      if ('problem' in request) return answer(400, request.problem);
       try {
-        const result = await ingest.replay({
-          limit: count(limit, REPLAY, MAX_REPLAY),
-          topic: typeof topic === 'string' ? topic : undefined,
-          onlyIfAbsent: onlyIfAbsent === true,
-        });
+        const result = await ingest.replay(request);
         return answer(200, `${result.replayed} dead letters took effect`, { ...result });
       } catch (error) {
         if (!(error instanceof SuiteError) || !error.retryable) throw error;

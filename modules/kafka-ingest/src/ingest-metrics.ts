@@ -19,6 +19,8 @@ const HELP: Readonly<Record<keyof Counters, readonly [string, string]>> = {
 /** What outlives the part, which is rebuilt when its settings change. */
 export interface Shared {
   readonly totals: Counters;
+  /** The method Pause was called, and Resume not yet. */
+  isPaused: boolean;
   working?: IngestView;
 }
 
@@ -40,7 +42,7 @@ export function registerMetrics(metrics: Metrics, shared: Shared): void {
   });
   update();
   metrics.gauge('kafka_connected', 'Whether the consumer is in its group', [], (gauge) =>
-    gauge.set(shared.working?.isConnected === true ? 1 : 0),
+    gauge.set(shared.working?.kafka.state === 'ready' ? 1 : 0),
   );
   metrics.gauge('paused', 'Whether nothing is applied for a reason', [], (gauge) =>
     gauge.set((shared.working?.pauses.size ?? 0) > 0 ? 1 : 0),

@@ -1,4 +1,5 @@
-import type { JsonObject } from '@iotedge-redis/common';
+import type { JsonObject, RedisStatus } from '@iotedge-redis/common';
+import type { SourceStatus } from './kafka-source.ts';
 import type { PartitionLane } from './partition-lane.ts';
 import type { ReplayRequest, ReplayResult } from './replay.ts';
 
@@ -6,7 +7,9 @@ import type { ReplayRequest, ReplayResult } from './replay.ts';
 export interface IngestView {
   readonly lanes: readonly PartitionLane[];
   readonly pauses: ReadonlyMap<string, string>;
-  readonly isConnected: boolean;
+  readonly redis: RedisStatus;
+  readonly kafka: SourceStatus;
+  readonly topics: readonly string[];
   readonly memoryPercent: number | undefined;
   pause(): void;
   resume(): void;

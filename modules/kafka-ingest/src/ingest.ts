@@ -6,37 +6,32 @@ import type {
   Log,
   MethodHandler,
   ModuleContext,
-  TokenBucket,
+  RedisStatus,
 } from '@iotedge-redis/common';
-import {
-  optionalBucket,
-  RedisConnection,
-  redisTarget,
-  sleep,
-  SuiteError,
-  systemClock,
-} from '@iotedge-redis/common';
+import { RedisConnection, redisTarget, systemClock } from '@iotedge-redis/common';
 import { Assignment } from './assignment.ts';
 import { DEAD_LETTERS } from './own-keys.ts';
 import { Gate } from './gate.ts';
 import { ingestMethods } from './ingest-methods.ts';
 import type { Shared } from './ingest-metrics.ts';
-import { laneStatus, Rate } from './ingest-status.ts';
+import { healthOf, laneStatus, Rate, summaryOf } from './ingest-status.ts';
 import type { IngestView } from './ingest-view.ts';
 import { createKafka } from './kafka-client.ts';
 import { KafkaSource } from './kafka-source.ts';
+import type { SourceStatus } from './kafka-source.ts';
 import { MemoryGuard } from './memory-guard.ts';
 import { PartitionLane } from './partition-lane.ts';
 import { changesKey, positionKey, Positions } from './positions.ts';
+import { RateCap } from './rate-cap.ts';
 import type { TopicPartition } from './record.ts';
 import { RedisSink } from './redis-sink.ts';
+import { refuseCluster } from './refuse-cluster.ts';
 import type { ReplayRequest, ReplayResult } from './replay.ts';
 import { replayDeadLetters } from './replay.ts';
 import type { IngestSettings } from './settings.ts';
 import { shapeOf } from './settings.ts';
 import type { Shape } from './shape.ts';
 
-const MODULE = 'kafka-ingest';
 const SETTING = 'setting';
 const METHOD = 'method';
 
@@ -48,7 +43,6 @@ export class Ingest implements Component<IngestSettings>, IngestView {
   readonly methods: Readonly<Record<string, MethodHandler>>;
   #settings: IngestSettings;
   #shape: Shape;
-  #bucket: TokenBucket | undefined;
   readonly #context: IngestContext;
   readonly #shared: Shared;
   readonly #clock: Clock;
@@ -56,7 +50,7 @@ export class Ingest implements Component<IngestSettings>, IngestView {
   readonly #gate = new Gate();
   readonly #listeners: (() => void)[] = [];
   readonly #rates = new WeakMap<PartitionLane, Rate>();
-  readonly #stopping = new AbortController();
+  readonly #cap: RateCap;
   readonly #redis: RedisConnection;
   readonly #source: KafkaSource;
   readonly #assignment: Assignment;
@@ -71,7 +65,8 @@ export class Ingest implements Component<IngestSettings>, IngestView {
     this.#clock = clock;
     this.#log = context.log.child('ingest');
     this.methods = ingestMethods(this);
-    this.#limitRate();
+    this.#cap = new RateCap(clock);
+    this.#cap.set(settings.maxRecordsPerSecond);
     const target = redisTarget(settings);
     this.#redis = new RedisConnection({ target, name: context.instance, log: this.#log });
     this.#sink = new RedisSink(this.#redis, target.commandTimeoutMs);
@@ -115,8 +110,16 @@ export class Ingest implements Component<IngestSettings>, IngestView {
     return this.#gate.reasons;
   }
 
-  get isConnected(): boolean {
-    return this.#source.status.state === 'ready';
+  get redis(): RedisStatus {
+    return this.#redis.status;
+  }
+
+  get kafka(): SourceStatus {
+    return this.#source.status;
+  }
+
+  get topics(): readonly string[] {
+    return this.#source.topics;
   }
 
   get memoryPercent(): number | undefined {
@@ -125,9 +128,9 @@ export class Ingest implements Component<IngestSettings>, IngestView {
 
   async start(signal: AbortSignal): Promise<void> {
     await this.#redis.connect(signal);
-    await this.#refuseCluster();
-    await this.#source.start();
+    await refuseCluster(this.#redis);
     this.#applyPause();
+    await this.#source.start();
     this.#guard.start();
     this.#shared.working = this;
     this.#changed();
@@ -135,7 +138,7 @@ export class Ingest implements Component<IngestSettings>, IngestView {
 
   async stop(signal: AbortSignal): Promise<void> {
     if (this.#shared.working === this) delete this.#shared.working;
-    this.#stopping.abort();
+    this.#cap.set(0);
     this.#guard.stop();
     this.#gate.open();
     await this.#assignment.stop();
@@ -146,7 +149,7 @@ export class Ingest implements Component<IngestSettings>, IngestView {
   applyLive(settings: IngestSettings): void {
     this.#settings = settings;
     this.#shape = shapeOf(settings);
-    this.#limitRate();
+    this.#cap.set(settings.maxRecordsPerSecond);
     this.#applyPause();
     // What was refused under the old settings may do under the new ones.
     this.#assignment.release();
@@ -158,59 +161,33 @@ export class Ingest implements Component<IngestSettings>, IngestView {
   }
 
   health(): ComponentHealth {
-    const data = this.summary();
-    const { state, error } = this.#redis.status;
-    if (state !== 'ready') return { state: 'down', detail: error?.message ?? 'Redis is not connected', data };
-    const { status } = this.#source;
-    if (status.state === 'down')
-      return { state: 'degraded', detail: status.reason ?? 'Kafka is not connected', data };
-    if (status.state === 'connecting') return { state: 'ok', detail: 'joining the consumer group', data };
-    const [pause] = this.pauses.values();
-    if (pause !== undefined) return { state: 'degraded', detail: `paused: ${pause}`, data };
-    const odd = this.lanes.find(({ problem }) => problem !== undefined);
-    if (odd === undefined) return { state: 'ok', data };
-    return { state: 'degraded', detail: `${odd.topic}/${odd.partition}: ${odd.problem ?? ''}`, data };
+    return healthOf(this);
   }
 
   pause(): void {
-    this.#gate.close(METHOD, 'the method Pause was called');
+    this.#shared.isPaused = true;
+    this.#applyPause();
     this.#changed();
   }
 
   /** Ends the pause of the method and what waits for a person; the setting stands. */
   resume(): void {
-    this.#gate.open(METHOD);
+    this.#shared.isPaused = false;
+    this.#applyPause();
     this.#assignment.release();
     this.#changed();
   }
 
   summary(): JsonObject {
-    const { totals } = this.#shared;
-    const { lanes } = this;
-    const [paused = null] = this.pauses.values();
-    const worst = lanes.find(({ problem }) => problem !== undefined)?.problem;
-    const mismatch = lanes.find((lane) => lane.mismatch !== undefined)?.mismatch;
-    return {
-      kafka: this.#source.status.state,
-      topics: this.#source.topics.length,
-      partitionsAssigned: lanes.length,
-      lag: lanes.reduce((sum, lane) => sum + (lane.lag ?? 0), 0),
-      applied: totals.applied,
-      deadLettered: totals.deadLettered,
-      skipped: totals.skipped,
-      lost: totals.lost,
-      paused,
-      problem: worst ?? null,
-      mismatch: mismatch ?? null,
-    };
+    return summaryOf(this, this.#shared.totals);
   }
 
   statusOf(lanes: readonly PartitionLane[]): JsonObject[] {
     const now = this.#clock.now();
     return lanes.map((lane) => {
-      const rate = this.#rates.get(lane) ?? new Rate(now, lane.counters.applied);
+      const rate = this.#rates.get(lane) ?? new Rate(now, lane.standing.counters.applied);
       this.#rates.set(lane, rate);
-      return laneStatus(lane, rate.at(now, lane.counters.applied));
+      return laneStatus(lane, rate.at(now, lane.standing.counters.applied));
     });
   }
 
@@ -237,9 +214,12 @@ export class Ingest implements Component<IngestSettings>, IngestView {
       keys: { position: positionKey(group, this.#source.clusterId, place), changes: changesKey(place) },
       sink: this.#sink,
       gate: this.#gate,
-      limits: () => ({ maxRecords: this.#settings.batchRecords, maxBytes: this.#settings.batchBytes }),
+      limits: () => ({
+        maxRecords: this.#cap.atOnce(this.#settings.batchRecords),
+        maxBytes: this.#settings.batchBytes,
+      }),
       shape: () => this.#shape,
-      admit: (records) => this.#admit(records),
+      admit: (records) => this.#cap.admit(records),
       totals: this.#shared.totals,
       clock: this.#clock,
       log: this.#log,
@@ -261,35 +241,14 @@ export class Ingest implements Component<IngestSettings>, IngestView {
     );
   }
 
-  async #admit(records: number): Promise<void> {
-    const bucket = this.#bucket;
-    if (bucket === undefined) return;
-    const waitMs = bucket.waitMs(1);
-    bucket.spend(records);
-    if (waitMs > 0) await sleep(waitMs, this.#stopping.signal, this.#clock).catch(() => undefined);
-  }
-
-  async #refuseCluster(): Promise<void> {
-    const info = await this.#redis
-      .run('asking whether Redis is a cluster', (client) => client.info('cluster'))
-      .catch((error: unknown) => {
-        if (error instanceof SuiteError && error.retryable) throw error;
-        return '';
-      });
-    if (/^cluster_enabled:1/m.test(info))
-      throw new SuiteError(
-        'CONFIG_INVALID',
-        `connecting to ${this.#redis.place}: this Redis is a cluster, where one step cannot reach all keys; ${MODULE} needs a standalone Redis or Sentinel`,
-      );
-  }
-
-  #limitRate(): void {
-    this.#bucket = optionalBucket(this.#settings.maxRecordsPerSecond, () => this.#clock.now());
-  }
-
   #applyPause(): void {
-    if (this.#settings.paused) this.#gate.close(SETTING, 'the setting paused is true');
-    else this.#gate.open(SETTING);
+    this.#closeWhile(this.#settings.paused, SETTING, 'the setting paused is true');
+    this.#closeWhile(this.#shared.isPaused, METHOD, 'the method Pause was called');
+  }
+
+  #closeWhile(isClosed: boolean, name: string, reason: string): void {
+    if (isClosed) this.#gate.close(name, reason);
+    else this.#gate.open(name);
   }
 
   #changed(): void {

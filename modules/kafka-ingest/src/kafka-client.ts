@@ -59,6 +59,11 @@ function saslOptions(settings: IngestSettings, now: () => number): Pick<KafkaCon
       clientId: settings.oauthClientId ?? '',
       clientSecret: settings.oauthClientSecret ?? '',
       scope: settings.oauthScope,
+      proxies: {
+        HTTP_PROXY: settings.httpProxy,
+        HTTPS_PROXY: settings.httpsProxy,
+        NO_PROXY: settings.noProxy,
+      },
     },
     now,
   );

@@ -19,6 +19,8 @@ const TYPES: Readonly<Record<string, string>> = {
   GROUP_AUTHORIZATION_FAILED: 'this user may not use the group; check the ACLs of Kafka',
   CLUSTER_AUTHORIZATION_FAILED: 'this user may not describe the cluster; check the ACLs of Kafka',
   UNKNOWN_TOPIC_OR_PARTITION: 'a topic does not exist; create it, or correct KAFKA_TOPIC',
+  GROUP_LOAD_IN_PROGRESS: 'the broker has just started and still loads the groups; it is tried again',
+  GROUP_COORDINATOR_NOT_AVAILABLE: 'no broker takes care of the group yet; it is tried again',
   INVALID_SESSION_TIMEOUT: 'the broker does not take this KAFKA_SESSION_TIMEOUT_MS',
   INCONSISTENT_GROUP_PROTOCOL: 'other members of the group are not of this kind; set another KAFKA_GROUP',
 };

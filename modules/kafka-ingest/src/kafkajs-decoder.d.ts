@@ -5,7 +5,7 @@ declare module 'kafkajs/src/protocol/decoder.js' {
     readonly buffer: Buffer;
     offset: number;
     slice(size: number): Decoder;
-    readInt32(): number;
+    readInt16(): number;
     readArray(reader: (decoder: Decoder) => unknown): unknown[];
   }
   // The library is CommonJS: the class is all that the file exports.

@@ -13,15 +13,15 @@ const STORED = 0x80000000;
 const MIN_MATCH = 4;
 
 /**
- * Unpacks an LZ4 frame. Written here since the packages for it are native, which images for ARM cannot build, or unmaintained;
+ * Unpacks an LZ4 frame of at most so many bytes. Written here since the packages for it are native, which images for ARM cannot build, or unmaintained;
  * checksums are not looked at, for the record batch around the frame has one of its own.
  */
-export function unpackLz4(frame: Buffer): Buffer {
+export function unpackLz4(frame: Buffer, maxBytes: number): Buffer {
   if (frame.length < 7 || frame.readUInt32LE(0) !== MAGIC) throw broken('it does not begin like one');
   const flags = frame.readUInt8(4);
   if ((flags & HAS_DICTIONARY) !== 0) throw broken('it needs a dictionary');
   let at = 6 + ((flags & HAS_CONTENT_SIZE) === 0 ? 0 : 8) + 1;
-  const out = new Output(frame.length * 4);
+  const out = new Output(Math.min(frame.length * 4, maxBytes), maxBytes);
   for (;;) {
     const word = frame.readUInt32LE(at);
     at += 4;
@@ -33,7 +33,9 @@ export function unpackLz4(frame: Buffer): Buffer {
     at += size + ((flags & HAS_BLOCK_CHECKSUM) === 0 ? 0 : 4);
   }
   if ((flags & HAS_CONTENT_CHECKSUM) !== 0) at += 4;
-  return at >= frame.length ? out.bytes : Buffer.concat([out.bytes, unpackLz4(frame.subarray(at))]);
+  return at >= frame.length
+    ? out.bytes
+    : Buffer.concat([out.bytes, unpackLz4(frame.subarray(at), maxBytes - out.bytes.length)]);
 }
 
 /** Sequences of a token, literals, and a copy of what was unpacked before; the last one has literals only. */
@@ -62,7 +64,10 @@ class Output {
   #bytes: Buffer;
   #size = 0;
 
-  constructor(capacity: number) {
+  readonly #maxBytes: number;
+
+  constructor(capacity: number, maxBytes: number) {
+    this.#maxBytes = maxBytes;
     this.#bytes = Buffer.allocUnsafe(capacity);
   }
 
@@ -90,12 +95,13 @@ class Output {
   #room(length: number): void {
     const needed = this.#size + length;
     if (needed <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2));
+    if (needed > this.#maxBytes) throw broken(`it holds more than ${this.#maxBytes} bytes`);
+    const larger = Buffer.allocUnsafe(Math.min(Math.max(needed, this.#bytes.length * 2), this.#maxBytes));
     this.#bytes.copy(larger, 0, 0, this.#size);
     this.#bytes = larger;
   }
 }
 
 function broken(text: string): SuiteError {
-  return new SuiteError('DATA_INVALID', `unpacking an LZ4 frame: ${text}`);
+  return new SuiteError('DATA_INVALID', text);
 }

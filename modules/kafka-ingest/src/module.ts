@@ -16,7 +16,7 @@ export const kafkaIngest: ModuleDefinition<typeof fields> = {
   check: checkSettings,
   methods: ['IngestStatus', 'Pause', 'Resume', 'ReplayDeadLetters'],
   build(context) {
-    const shared: Shared = { totals: noCounts() };
+    const shared: Shared = { totals: noCounts(), isPaused: false };
     registerMetrics(context.metrics, shared);
     return [
       {

@@ -1,10 +1,13 @@
 import { SuiteError } from '@iotedge-redis/common';
+import { postForm } from './post-form.ts';
+import type { FormReply, Proxies } from './post-form.ts';
 
 export interface OauthClient {
   readonly endpoint: string;
   readonly clientId: string;
   readonly clientSecret: string;
   readonly scope: string | undefined;
+  readonly proxies: Proxies;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -28,23 +31,20 @@ export class OauthTokens {
   }
 
   async #fetch(): Promise<{ value: string; until: number }> {
-    const { endpoint, clientId, clientSecret, scope } = this.#client;
+    const { endpoint, clientId, clientSecret, scope, proxies } = this.#client;
     const form = new URLSearchParams({ grant_type: 'client_credentials' });
     if (scope !== undefined) form.set('scope', scope);
     const user = [clientId, clientSecret].map(encodeURIComponent).join(':');
-    let reply: Response;
+    const headers = { authorization: `Basic ${Buffer.from(user).toString('base64')}` };
+    let reply: FormReply;
     try {
-      reply = await fetch(endpoint, {
-        method: 'POST',
-        headers: { authorization: `Basic ${Buffer.from(user).toString('base64')}` },
-        body: form,
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
+      reply = await postForm(endpoint, form, headers, proxies, TIMEOUT_MS);
     } catch (cause) {
-      throw failure('the endpoint does not answer; check KAFKA_OAUTH_TOKEN_ENDPOINT', cause);
+      throw failure('the endpoint does not answer; check KAFKA_OAUTH_TOKEN_ENDPOINT and HTTPS_PROXY', cause);
     }
-    const body: unknown = await reply.json().catch(() => undefined);
-    if (!reply.ok) throw failure(`the endpoint answered ${reply.status}; check the client and its secret`);
+    const { status, body } = reply;
+    if (status < 200 || status > 299)
+      throw failure(`the endpoint answered ${status}; check the client and its secret`);
     const value: unknown =
       typeof body === 'object' && body !== null ? Reflect.get(body, 'access_token') : undefined;
     const seconds: unknown =

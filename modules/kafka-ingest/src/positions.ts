@@ -37,18 +37,18 @@ export function clusterKey(group: string, { topic, partition }: TopicPartition):
 
 /**
  * KEYS: position, change stream. ARGV: the position that must be found ('' for none), the new one, the format. A change stream
- * whose ids the new position would repeat, so that no entry could be added, begins anew. Answers {1} or {0, position}.
+ * whose ids the new position would repeat, so that no entry could be added, begins anew. The position moves last, as in the apply
+ * script. Answers {1, whether the stream begins anew} or {0, position}.
  */
 const MOVE = defineScript(`
 local stored = redis.call('HGET', KEYS[1], 'next') or ''
 if stored ~= ARGV[1] then return {0, stored} end
-redis.call('HSET', KEYS[1], 'next', ARGV[2], 'ts', '', 'format', ARGV[3])
+redis.call('HSET', KEYS[1], 'format', ARGV[3])
 local newest = redis.call('TYPE', KEYS[2]).ok == 'stream' and redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
-if newest and tonumber(string.match(newest[1], '^%d+')) >= tonumber(ARGV[2]) then
-  redis.call('DEL', KEYS[2])
-  return {1, 1}
-end
-return {1, 0}
+local isBehind = newest and tonumber(string.match(newest[1], '^%d+')) >= tonumber(ARGV[2])
+if isBehind then redis.call('DEL', KEYS[2]) end
+redis.call('HSET', KEYS[1], 'next', ARGV[2], 'ts', '')
+return {1, isBehind and 1 or 0}
 `);
 
 /** The positions of a group in Redis, where they are the truth. */

@@ -7,6 +7,8 @@ export interface KafkaRecord {
   /** Null is a tombstone: the key is to be deleted. */
   readonly value: Buffer | null;
   readonly headers?: RecordHeaders | undefined;
+  /** Why nothing can be had of it, when that is known from the start. */
+  readonly fault?: RecordFault;
 }
 
 /** A header may have a name and no value. */
@@ -42,6 +44,7 @@ export const FAULT_CODES = [
   'NO_KEY',
   'BAD_VALUE',
   'BAD_TTL',
+  'BAD_BATCH',
   'TOO_LARGE',
   'WRONG_TYPE',
   'REFUSED',

@@ -108,7 +108,7 @@ function readAnswer(answer: unknown): Applied {
   if (kind === 3) {
     throw new SuiteError(
       'REDIS_WRONG_TYPE',
-      `applying records: the key ${String(rest[0])} holds something else than a stream; rename or delete it`,
+      `applying records: the key ${String(rest[0])}, which this module keeps as a stream or index, holds something else; rename or delete it`,
       { retryable: true },
     );
   }

@@ -10,12 +10,14 @@ import type { Shape } from './shape.ts';
 import { writeRecord } from './shaped-record.ts';
 
 export interface ReplayRequest {
-  /** Most dead letters to look at, the oldest first. */
+  /** Most dead letters to try, the oldest first. */
   readonly limit: number;
   /** Only those of this topic. */
   readonly topic: string | undefined;
   /** Leave keys alone that exist by now, and their dead letters where they are. */
   readonly onlyIfAbsent: boolean;
+  /** Only those behind this entry, where an earlier call has ended. */
+  readonly after: string | undefined;
 }
 
 export interface ReplayResult {
@@ -25,8 +27,12 @@ export interface ReplayResult {
   readonly failed: number;
   /** Left where they are since their key exists. */
   readonly left: number;
-  readonly [name: string]: number;
+  /** There are more behind this entry. */
+  readonly continuation?: string;
 }
+
+/** Entries that are read at once: each may be as large as a record. */
+const PAGE = 16;
 
 interface DeadLetter extends TopicPartition {
   readonly id: string;
@@ -45,20 +51,31 @@ export async function replayDeadLetters(
   request: ReplayRequest,
 ): Promise<ReplayResult> {
   const counts = { replayed: 0, failed: 0, left: 0 };
-  const entries = await connection.run('reading dead letters', (client) =>
-    client.xrangeBuffer(DEAD_LETTERS, '-', '+', 'COUNT', request.limit),
-  );
-  for (const entry of entries) {
-    const letter = readLetter(entry);
-    if (letter !== undefined && request.topic !== undefined && letter.topic !== request.topic) continue;
-    const call =
-      letter === undefined || letter.isCut ? undefined : encodeReplay(shape, letter, request.onlyIfAbsent);
-    const outcome = call === undefined ? 'refused' : await sink.replay(call);
-    if (outcome === 'done') counts.replayed += 1;
-    else if (outcome === 'refused') counts.failed += 1;
-    else if (outcome === 'exists') counts.left += 1;
+  let after = request.after;
+  for (let tried = 0; ;) {
+    const start = after === undefined ? '-' : `(${after}`;
+    const entries = await connection.run('reading dead letters', (client) =>
+      client.xrangeBuffer(DEAD_LETTERS, start, '+', 'COUNT', PAGE),
+    );
+    if (entries.length === 0) return counts;
+    for (const entry of entries) {
+      const letter = readLetter(entry);
+      if (request.topic !== undefined && letter?.topic !== request.topic) {
+        after = String(entry[0]);
+        continue;
+      }
+      // Only now is it known that one is left.
+      if (tried === request.limit) return after === undefined ? counts : { ...counts, continuation: after };
+      tried += 1;
+      after = String(entry[0]);
+      const call =
+        letter === undefined || letter.isCut ? undefined : encodeReplay(shape, letter, request.onlyIfAbsent);
+      const outcome = call === undefined ? 'refused' : await sink.replay(call);
+      if (outcome === 'done') counts.replayed += 1;
+      else if (outcome === 'refused') counts.failed += 1;
+      else if (outcome === 'exists') counts.left += 1;
+    }
   }
-  return counts;
 }
 
 /** The call for one dead letter; undefined when it is a record that cannot be stored still. */
@@ -85,11 +102,12 @@ export function readLetter([id, pairs]: [Buffer, Buffer[]]): DeadLetter | undefi
   const [partition, offset, timestamp] = [text('partition'), text('offset'), text('timestamp')];
   if (topic === '' || !/^\d+$/.test(partition) || !/^\d+$/.test(offset)) return undefined;
   const headers = readHeaders(text('headers'));
+  if (headers === 'broken') return undefined;
   return {
     id: String(id),
     topic,
     partition: Number(partition),
-    isCut: fields.has('truncated'),
+    isCut: fields.has('truncated') || text('code') === 'BAD_BATCH',
     record: {
       offset,
       timestamp,
@@ -100,9 +118,19 @@ export function readLetter([id, pairs]: [Buffer, Buffer[]]): DeadLetter | undefi
   };
 }
 
-function readHeaders(json: string): Record<string, string | string[]> | undefined {
+/** Headers by name; anybody may write to the stream, so they need not be as they were written here. */
+function readHeaders(json: string): Record<string, string | string[]> | undefined | 'broken' {
   if (json === '') return undefined;
-  const value: unknown = JSON.parse(json);
-  const isObject = typeof value === 'object' && value !== null;
-  return isObject ? (value as Record<string, string | string[]>) : undefined;
+  try {
+    const value: unknown = JSON.parse(json);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'broken';
+    return Object.values(value).every(isHeader) ? (value as Record<string, string | string[]>) : 'broken';
+  } catch {
+    return 'broken';
+  }
+}
+
+function isHeader(value: unknown): boolean {
+  const given: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return given.every((each) => each === null || typeof each === 'string');
 }

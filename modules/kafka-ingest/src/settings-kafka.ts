@@ -105,6 +105,14 @@ export const kafkaFields = {
     description: 'Secret of the client; KAFKA_OAUTH_CLIENT_SECRET_FILE names a file that holds it.',
   }),
   oauthScope: text({ env: 'KAFKA_OAUTH_SCOPE', description: 'Scope to ask for.' }),
+  httpsProxy: text({
+    env: 'HTTPS_PROXY',
+    secret: true,
+    description:
+      'Proxy to an https:// token endpoint, as http://host:port. Kafka and Redis are reached without one.',
+  }),
+  httpProxy: text({ env: 'HTTP_PROXY', secret: true, description: 'The same to an http:// one.' }),
+  noProxy: text({ env: 'NO_PROXY', description: 'Hosts that are reached without the proxy.' }),
   sessionTimeoutMs: integer({
     env: 'KAFKA_SESSION_TIMEOUT_MS',
     min: 500,

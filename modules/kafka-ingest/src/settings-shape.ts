@@ -187,7 +187,7 @@ export const shapeFields = {
     default: 262_144,
     unit: 'bytes',
     live: true,
-    description: 'A step is not begun another record of once it has so many bytes.',
+    description: 'A step takes no further record once it has so many bytes.',
   }),
   maxRecordsPerSecond: integer({
     env: 'MAX_RECORDS_PER_SECOND',
@@ -207,7 +207,7 @@ export const shapeFields = {
     default: 90,
     unit: '%',
     live: true,
-    description: 'Above this share of its maxmemory Redis is left alone …',
+    description: 'When Redis uses more than this share of its maxmemory, nothing is applied …',
   }),
   memoryLowPercent: integer({
     env: 'MEMORY_LOW_PERCENT',
@@ -217,7 +217,7 @@ export const shapeFields = {
     default: 80,
     unit: '%',
     live: true,
-    description: '… until it is below this one.',
+    description: '… until it uses less than this one.',
   }),
   paused: flag({
     env: 'INGEST_PAUSED',

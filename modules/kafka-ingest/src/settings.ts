@@ -1,5 +1,7 @@
 import { checkRedis, missingRedis, parsePlace, redisFields, redisTarget } from '@iotedge-redis/common';
 import type { SettingsOf } from '@iotedge-redis/common';
+import { toBinary } from './binary-text.ts';
+import { isOwnKey } from './own-keys.ts';
 import { kafkaFields } from './settings-kafka.ts';
 import { shapeFields } from './settings-shape.ts';
 import type { Shape } from './shape.ts';
@@ -27,7 +29,14 @@ export function checkSettings(settings: IngestSettings): Problem[] {
   if (settings.memoryLowPercent > settings.memoryHighPercent) {
     problems.push({ name: 'memoryLowPercent', problem: 'must not be above MEMORY_HIGH_PERCENT' });
   }
-  if (settings.valueMode === 'string' && settings.excludeFields.length > 0) {
+  if (settings.indexKey !== undefined && isOwnKey(settings.indexKey)) {
+    problems.push({
+      name: 'indexKey',
+      problem: 'is a key that is kept for this suite itself; choose another',
+    });
+  }
+  const isHash = settings.valueMode === 'hash' || settings.valueMode === 'hash-replace';
+  if (!isHash && settings.excludeFields.length > 0) {
     problems.push({ name: 'excludeFields', problem: 'only a hash has fields: set VALUE_MODE to hash' });
   }
   return problems;
@@ -92,6 +101,7 @@ export function shapeOf(settings: IngestSettings): Shape {
         ? undefined
         : {
             key: indexKey,
+            keyBytes: toBinary(indexKey),
             member,
             tombstoneMember: tombstoneIndexMember === undefined ? member : new Template(tombstoneIndexMember),
           },

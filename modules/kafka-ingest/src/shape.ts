@@ -16,7 +16,14 @@ export interface Shape {
   readonly nested: 'json' | 'flatten';
   readonly excluded: ReadonlySet<string>;
   readonly index:
-    { readonly key: string; readonly member: Template; readonly tombstoneMember: Template } | undefined;
+    | {
+        readonly key: string;
+        /** The same as a binary string. */
+        readonly keyBytes: string;
+        readonly member: Template;
+        readonly tombstoneMember: Template;
+      }
+    | undefined;
   readonly ttl: TtlRules;
   /** Undefined: the channel is the key. */
   readonly channel: Template | undefined;

@@ -1,4 +1,4 @@
-import { isAscii } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import type { CallBuffer } from './call-buffer.ts';
 import { fromBinary } from './binary-text.ts';
 import { FlatFields } from './flat-fields.ts';
@@ -31,17 +31,20 @@ export function writeRecord(
   record: KafkaRecord,
 ): RecordFault | undefined {
   const { value } = record;
+  if (record.fault !== undefined) return record.fault;
   if ((value?.length ?? 0) + (record.key?.length ?? 0) > shape.maxRecordBytes)
     return { code: 'TOO_LARGE', reason: `the record is larger than ${shape.maxRecordBytes} bytes` };
   if (value === null) return writeTombstone(out, shape, place, record);
   const isHash = shape.mode === 'hash' || shape.mode === 'hash-replace';
   if (!isHash && !needsFields(shape)) {
-    if (shape.mode === 'json' && !isJson(value.toString()))
-      return { code: 'BAD_JSON', reason: 'the value is no JSON' };
+    if (shape.mode === 'json' && !(isUtf8(value) && isJson(value.toString())))
+      return { code: 'BAD_JSON', reason: 'the value is no JSON in UTF-8' };
     return writeShaped(out, shape, place, record, value, undefined, { isRounded: false, text: '' });
   }
   if (isHash && shape.ttl.field === undefined && flat.read(value) && !flat.isEmptyWithout(shape.excluded))
     return writeFlat(out, shape, place, record);
+  // What is no UTF-8 would be stored as something else than what was sent.
+  if (!isUtf8(value)) return { code: 'BAD_JSON', reason: 'the value is not UTF-8, as JSON is' };
   const text = value.toString();
   const fields = parseFields(text);
   if (fields === undefined) return { code: 'BAD_JSON', reason: 'the value is no JSON object' };
@@ -151,6 +154,7 @@ function fillNames(
   if (key.text === '') return { code: 'NO_KEY', reason: 'the key is empty' };
   if (isOwnKey(key.text))
     return { code: 'REFUSED', reason: 'the key is one that is kept for this suite itself' };
+  if (key.text === shape.index?.keyBytes) return { code: 'REFUSED', reason: 'the key is that of the index' };
   const { payload, channel: channelTemplate } = shape;
   const hasChannel = channelTemplate !== undefined && payload !== 'none';
   if (!hasChannel && memberTemplate === undefined)

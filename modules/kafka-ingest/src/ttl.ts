@@ -32,5 +32,7 @@ export function ttlMs(
 
 function milliseconds(text: string): number | undefined {
   const seconds = text.trim() === '' ? NaN : Number(text);
-  return seconds >= 0 && seconds <= MAX_SECONDS ? Math.round(seconds * 1000) : undefined;
+  if (!(seconds >= 0 && seconds <= MAX_SECONDS)) return undefined;
+  // What is shorter than Redis can count is not for ever.
+  return seconds === 0 ? 0 : Math.max(1, Math.round(seconds * 1000));
 }

@@ -41,8 +41,11 @@ interface Planned {
   readonly step: Step;
 }
 
-/** Steps on their way at once: Redis always has the next one when it is done with one. */
-const MAX_PENDING = 3;
+/**
+ * Steps on their way at once. Redis needs about a millisecond for one; it must not run out of them while this thread receives
+ * or sums up a range of the blob.
+ */
+const MAX_PENDING = 16;
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 const RATE_FROM_ROWS = 1000;
 

@@ -11,6 +11,14 @@ const VERSION = 1;
 
 export type RunState = 'running' | 'sweeping' | 'done' | 'failed' | 'cancelled';
 
+export interface SweepOutcome {
+  /** Keys that the file held before, and of these the ones that it holds no longer. */
+  readonly owned: number;
+  readonly absent: number;
+  /** False when more would have gone than allowed: nothing was deleted then. */
+  readonly isAllowed: boolean;
+}
+
 /** Where a run stands, kept in Redis beside the data, so that both are lost or kept together. */
 export interface Checkpoint {
   readonly version: typeof VERSION;
@@ -35,6 +43,8 @@ export interface Checkpoint {
   readonly resumes: number;
   /** Lists of keys written by this run, in mirror mode. */
   readonly lists: number;
+  /** What the mirror counted, once it has deleted: the lists by which it counted go after that. */
+  readonly swept?: SweepOutcome;
   /** Why it ended other than done, or what is to be said about the end. */
   readonly code: string | null;
   readonly message: string | null;

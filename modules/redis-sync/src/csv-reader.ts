@@ -1,11 +1,12 @@
 import type { Format, FormatSettings } from './format.ts';
-import { DELIMITERS, detectFormat, isSampleEnough, plainFields } from './format.ts';
-import { splitQuoted } from './quoted.ts';
+import { DELIMITERS, detectFormat, isSampleEnough } from './format.ts';
+import { UnquotedFields, fieldsOf } from './record-fields.ts';
+import type { RecordFields } from './record-fields.ts';
 import { RecordScanner } from './record-scanner.ts';
 import type { Reject } from './row.ts';
 import { RowList } from './row-list.ts';
-import type { MappedRow, RowDefaults, RowMapper } from './row-mapping.ts';
-import { createRowMapper, setRow } from './row-mapping.ts';
+import type { RowDefaults, RowMapper } from './row-mapping.ts';
+import { createRowMapper } from './row-mapping.ts';
 
 /** A stretch of the file that ends at a record boundary. */
 export interface Batch {
@@ -37,16 +38,7 @@ export interface FormatProblem {
   readonly problem: string;
 }
 
-/** How many plain records between two quoted ones still go to csv-parse, whose calls are dear and whose records are cheap. */
-const MAX_GAP = 2;
 const MAX_SAMPLE_BYTES = 1024 * 1024;
-
-interface QuotedRun {
-  readonly start: number;
-  end: number;
-  readonly lines: number[];
-  gap: number;
-}
 
 /** Bytes in, batches of rows out. Pull `take` until it gives nothing, then append the next block. */
 export class CsvReader {
@@ -54,7 +46,8 @@ export class CsvReader {
   #format: Format | undefined;
   #scanner: RecordScanner | undefined;
   #map: RowMapper = () => ({ reason: 'no format' });
-  #isSimple = false;
+  /** Rows of two fields are strings without time to live. */
+  #hasPairs = false;
   #sample: Buffer[] = [];
   #sampleBytes = 0;
   /** A sample that did not hold one record yet is looked at again when it is twice as long. */
@@ -64,8 +57,8 @@ export class CsvReader {
   readonly #spares: RowList[] = [];
   #rejects: Reject[] = [];
   #bytes = 0;
-  /** Neighbouring records for csv-parse: where they lie in the scanner's block, and their lines. */
-  #run: QuotedRun | undefined;
+  readonly #unquoted = new UnquotedFields();
+  #delimiter = 0;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -104,32 +97,36 @@ export class CsvReader {
     if (scanner === undefined) return undefined;
     const { batchRows, batchBytes } = this.#options;
     for (;;) {
-      const waiting = this.#run?.lines.length ?? 0;
-      const count = this.#rows.length + this.#rejects.length + waiting;
+      const count = this.#rows.length + this.#rejects.length;
       if ((count >= batchRows || this.#bytes >= batchBytes) && scanner.isAtBoundary)
         return this.#close(scanner);
+      if (this.#hasPairs) {
+        const taken = scanner.takePairs(
+          { rows: batchRows - count, bytes: batchBytes - this.#bytes },
+          this.#rows,
+        );
+        this.#bytes += taken;
+        if (taken > 0) continue;
+      }
       const found = scanner.next();
       switch (found) {
         case 'plain':
           this.#bytes += scanner.end - scanner.start;
-          if (this.#run !== undefined) this.#extend(scanner, this.#run, true);
-          else this.#plain(scanner);
+          this.#record(scanner, scanner.line);
           break;
         case 'quoted':
           this.#bytes += scanner.end - scanner.start;
-          if (this.#run !== undefined) this.#extend(scanner, this.#run, false);
-          else this.#run = { start: scanner.start, end: scanner.end, lines: [scanner.line], gap: 0 };
+          this.#record(
+            this.#unquoted.take(scanner.block, scanner.start, scanner.end, this.#delimiter),
+            scanner.line,
+          );
           break;
         case 'bad':
-          this.#flushRun(scanner);
           this.#rejects.push({ line: scanner.line, reason: scanner.malformation });
           break;
         case 'more':
-          // The block goes away; what lies in it must be taken apart now.
-          this.#flushRun(scanner);
           return undefined;
         case 'end':
-          this.#flushRun(scanner);
           return this.#rows.length + this.#rejects.length > 0 ? this.#close(scanner) : undefined;
       }
     }
@@ -172,13 +169,19 @@ export class CsvReader {
   }
 
   #open(format: Format, offset: number, line: number): RecordScanner {
-    const { maxRecordBytes, valueType } = this.#options;
+    const { maxRecordBytes, valueType, ttlSeconds } = this.#options;
     this.#format = format;
     this.#map = createRowMapper(format, this.#options);
-    const isPlainPair = format.columns[0] === 'key' && format.columns[1] === 'value';
-    this.#isSimple = isPlainPair && valueType === 'string';
+    const isWidthRight = !format.hasHeader || format.columns.length === 2;
+    this.#hasPairs =
+      format.columns[0] === 'key' &&
+      format.columns[1] === 'value' &&
+      isWidthRight &&
+      valueType === 'string' &&
+      ttlSeconds === 0;
+    this.#delimiter = DELIMITERS[format.delimiter].charCodeAt(0);
     const scanner = new RecordScanner({
-      delimiter: DELIMITERS[format.delimiter].charCodeAt(0),
+      delimiter: this.#delimiter,
       isPair: format.delimiter === 'colon',
       maxRecordBytes,
       offset,
@@ -188,50 +191,19 @@ export class CsvReader {
     return scanner;
   }
 
-  #plain(scanner: RecordScanner): void {
-    const { fieldEnds, start, end } = scanner;
-    const keyEnd = fieldEnds[0] ?? start;
-    const isWidthRight =
-      scanner.fieldCount === 2 && (this.#format?.hasHeader !== true || this.#format.columns.length === 2);
-    if (!this.#isSimple || !isWidthRight || keyEnd === start) {
-      this.#keep(this.#map(plainFields(scanner), scanner.line), scanner.line);
+  #record(record: RecordFields, line: number): void {
+    const { block, ends, start } = record;
+    const keyEnd = ends.at(0);
+    if (this.#hasPairs && ends.count === 2 && keyEnd > start) {
+      this.#rows.addPlain(block, start, keyEnd, ends.at(1), line);
       return;
     }
-    const { block: data, line } = scanner;
-    const { ttlSeconds } = this.#options;
-    if (ttlSeconds === 0) this.#rows.addPlain(data, start, keyEnd, end, line);
-    else {
-      const key = data.subarray(start, keyEnd);
-      this.#rows.add(setRow(line, key, data.subarray(keyEnd + 1, end), ttlSeconds));
-    }
-  }
-
-  #keep(mapped: MappedRow, line: number): void {
+    const mapped = this.#map(fieldsOf(record), line);
     if ('reason' in mapped) this.#rejects.push({ line, reason: mapped.reason });
     else this.#rows.add(mapped);
   }
 
-  #extend(scanner: RecordScanner, run: QuotedRun, isPlain: boolean): void {
-    run.end = scanner.end;
-    run.lines.push(scanner.line);
-    run.gap = isPlain ? run.gap + 1 : 0;
-    if (run.gap > MAX_GAP) this.#flushRun(scanner);
-  }
-
-  #flushRun(scanner: RecordScanner): void {
-    const run = this.#run;
-    if (run === undefined) return;
-    this.#run = undefined;
-    const delimiter = DELIMITERS[this.#format?.delimiter ?? 'comma'];
-    const table = splitQuoted(scanner.block.subarray(run.start, run.end), delimiter);
-    run.lines.forEach((line, index) => {
-      const fields = table?.length === run.lines.length ? table[index] : undefined;
-      this.#keep(fields === undefined ? { reason: 'not readable as CSV' } : this.#map(fields, line), line);
-    });
-  }
-
   #close(scanner: RecordScanner): Batch {
-    this.#flushRun(scanner);
     const rows = this.#rows;
     const batch: Batch = {
       rows,

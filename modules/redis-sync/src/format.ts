@@ -1,5 +1,5 @@
 import { RecordScanner } from './record-scanner.ts';
-import { splitQuoted } from './quoted.ts';
+import { UnquotedFields, fieldsOf } from './record-fields.ts';
 import type { Malformation, ValueType } from './row.ts';
 
 export const COLUMNS = ['key', 'value', 'ttl', 'type', 'op'] as const;
@@ -134,26 +134,14 @@ function readSample(
     // Such a record says nothing about the delimiter; it is reported when its turn comes.
     if (found === 'bad' && NEUTRAL.has(scanner.malformation)) continue;
     let fields: readonly Buffer[] | undefined;
-    if (found === 'plain') fields = plainFields(scanner);
+    if (found === 'plain') fields = fieldsOf(scanner);
     if (found === 'quoted') {
-      fields = splitQuoted(scanner.block.subarray(scanner.start, scanner.end), DELIMITERS[delimiter])?.[0];
+      fields = fieldsOf(new UnquotedFields().take(scanner.block, scanner.start, scanner.end, byte));
     }
     if (records === 0) first = fields;
     counts.push((fields?.length ?? 1) - 1);
   }
   return { first, counts, seen };
-}
-
-/** The fields of the plain record that the scanner stands behind. */
-export function plainFields(scanner: RecordScanner): Buffer[] {
-  const fields: Buffer[] = [];
-  let start = scanner.start;
-  for (let index = 0; index < scanner.fieldCount; index += 1) {
-    const end = scanner.fieldEnds[index] ?? start;
-    fields.push(scanner.block.subarray(start, end));
-    start = end + 1;
-  }
-  return fields;
 }
 
 function isColumn(name: string): name is Column {

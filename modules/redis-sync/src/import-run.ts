@@ -5,7 +5,7 @@ import { readBatches } from './batch-source.ts';
 import type { ReadBatch } from './batch-source.ts';
 import { BatchWriter } from './batch-writer.ts';
 import { MAX_ERRORS, generationOf, newCheckpoint, parseCheckpoint } from './checkpoint.ts';
-import type { Checkpoint, SyncKeys } from './checkpoint.ts';
+import type { Checkpoint, SweepOutcome, SyncKeys } from './checkpoint.ts';
 import type { Mirror } from './mirror.ts';
 import type { RedisMemory } from './redis-memory.ts';
 import { CheckpointLost } from './redis-sink.ts';
@@ -182,20 +182,30 @@ export class ImportRun {
       );
       return;
     }
-    await this.#writer.change({ ...this.#checkpoint, state: 'sweeping' });
-    const { maxDeletePercent } = settings();
-    const outcome = await patience.until(() => mirror.sweep(generation, maxDeletePercent, alive));
-    if (!outcome.isAllowed) {
-      const { absent, owned } = outcome;
-      await this.#end(
-        'failed',
-        'DELETE_GUARD',
-        `${absent} of ${owned} keys are gone from the file, more than maxDeletePercent ${maxDeletePercent} allows; all rows are written, none of these keys is deleted`,
-      );
+    const { isAllowed, absent, owned } = this.#checkpoint.swept ?? (await this.#delete(generation, alive));
+    if (isAllowed) {
+      await patience.until(() => mirror.forget(generation));
+      await this.#end('done');
       return;
     }
-    this.#checkpoint = { ...this.#checkpoint, deleted: this.#checkpoint.deleted + outcome.absent };
-    await this.#end('done');
+    await patience.until(() => mirror.keep(generation, alive));
+    const { maxDeletePercent } = settings();
+    await this.#end(
+      'failed',
+      'DELETE_GUARD',
+      `${absent} of ${owned} keys are gone from the file, more than maxDeletePercent ${maxDeletePercent} allows; all rows are written, none of these keys is deleted`,
+    );
+  }
+
+  /** Deletes what is gone from the file, and keeps how much it was before the lists go that tell it. */
+  async #delete(generation: string, alive: () => Promise<void>): Promise<SweepOutcome> {
+    const { mirror, patience, settings } = this.#options;
+    await this.#writer.change({ ...this.#checkpoint, state: 'sweeping' });
+    const { maxDeletePercent } = settings();
+    const swept = await patience.until(() => mirror.sweep(generation, maxDeletePercent, alive));
+    const deleted = this.#checkpoint.deleted + (swept.isAllowed ? swept.absent : 0);
+    await this.#writer.change({ ...this.#checkpoint, deleted, swept });
+    return swept;
   }
 
   async #end(

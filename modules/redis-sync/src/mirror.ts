@@ -1,20 +1,14 @@
 import { FingerprintSet, fingerprint } from '@iotedge-redis/common';
 import type { RedisConnection } from '@iotedge-redis/common';
-import type { SyncKeys } from './checkpoint.ts';
+import type { SweepOutcome, SyncKeys } from './checkpoint.ts';
 import { packKeyBuffers, unpackKeys } from './key-list.ts';
 
 /** 16 MiB of fingerprints at a time; more keys take more passes, not more memory. */
 const CAPACITY = 2 * 1024 * 1024;
 const PER_PASS = CAPACITY / 2;
 const DELETE_AT_ONCE = 1000;
-
-export interface SweepOutcome {
-  /** Keys that the file held before, and of these the ones that it holds no longer. */
-  readonly owned: number;
-  readonly absent: number;
-  /** False when more would have gone than allowed: nothing was deleted then. */
-  readonly isAllowed: boolean;
-}
+/** Before the name of a generation that owns nothing any more, and of which some lists may still be there. */
+const FORGOTTEN = '-';
 
 export interface MirrorOptions {
   readonly connection: RedisConnection;
@@ -35,47 +29,55 @@ export class Mirror {
 
   /** Announces a run's generation before its first list, so that an abandoned run's keys are still owned by the file. */
   async begin(generation: string): Promise<void> {
-    const generations = await this.#generations();
-    if (generations.includes(generation)) return;
-    await this.#save([...generations, generation]);
+    const { names, forgotten } = await this.#owned();
+    if (!names.includes(generation)) await this.#save([...names, generation], forgotten);
   }
 
   /**
-   * Deletes what earlier generations hold and this one does not, and forgets them. May be repeated: it counts by the lists,
-   * not by what Redis still holds.
+   * Deletes what earlier generations hold and this one does not. May be repeated, until `forget` or `keep`: it counts by the
+   * lists, not by what Redis still holds.
    */
   async sweep(
     generation: string,
     maxDeletePercent: number,
     alive: () => Promise<void>,
   ): Promise<SweepOutcome> {
-    const old = (await this.#generations()).filter((name) => name !== generation);
+    const old = (await this.#owned()).names.filter((name) => name !== generation);
     const passes = await this.#passes(old, generation, alive);
     const { owned, absent } = await this.#compare(old, generation, passes, alive, () => Promise.resolve());
     const isAllowed = absent * 100 <= maxDeletePercent * owned;
-    if (!isAllowed) {
-      await this.keep(generation, alive);
-    } else {
-      if (absent > 0) await this.#compare(old, generation, passes, alive, this.#options.unlink);
-      await this.#forget(old, [generation]);
-    }
+    if (isAllowed && absent > 0) await this.#compare(old, generation, passes, alive, this.#options.unlink);
     return { owned, absent, isAllowed };
   }
 
-  /** Deletes nothing, and packs what earlier generations hold beyond this one into a single one: lists must not pile up. */
+  /** From now on the file owns what this generation holds, and nothing else. May be repeated. */
+  async forget(generation: string): Promise<void> {
+    await this.#retain([generation]);
+  }
+
+  /**
+   * Packs what earlier generations hold beyond this one into a single one, since lists must not pile up; the file owns it still.
+   * May be repeated.
+   */
   async keep(generation: string, alive: () => Promise<void>): Promise<void> {
     const kept = `${generation}-kept`;
-    const old = (await this.#generations()).filter((name) => name !== generation && name !== kept);
-    let index = 0;
-    await this.#compare(old, generation, await this.#passes(old, generation, alive), alive, async (keys) => {
-      if (keys.length === 0) return;
-      const list = this.#options.keys.list(kept, index);
-      index += 1;
-      await this.#options.connection.run('writing a list of keys', (client) =>
-        client.set(list, packKeyBuffers(keys)),
-      );
-    });
-    await this.#forget(old, index === 0 ? [generation] : [kept, generation]);
+    const { names, forgotten } = await this.#owned();
+    // Once it is announced it is whole.
+    if (!names.includes(kept)) {
+      const old = names.filter((name) => name !== generation);
+      const passes = await this.#passes(old, generation, alive);
+      let index = 0;
+      await this.#compare(old, generation, passes, alive, async (keys) => {
+        if (keys.length === 0) return;
+        const list = this.#options.keys.list(kept, index);
+        index += 1;
+        await this.#options.connection.run('writing a list of keys', (client) =>
+          client.set(list, packKeyBuffers(keys)),
+        );
+      });
+      if (index > 0) await this.#save([...names, kept], forgotten);
+    }
+    await this.#retain([kept, generation]);
   }
 
   async #passes(old: readonly string[], generation: string, alive: () => Promise<void>): Promise<number> {
@@ -130,39 +132,53 @@ export class Mirror {
   async *#lists(generation: string, alive: () => Promise<void>): AsyncGenerator<Buffer[]> {
     for (let index = 0; ; index += 1) {
       await alive();
-      const name = this.#options.keys.list(generation, index);
-      const packed = await this.#options.connection.run('reading a list of keys', (client) =>
-        client.getBuffer(name),
-      );
+      const packed = await this.#read(generation, index);
       if (packed === null) return;
       yield unpackKeys(packed);
     }
   }
 
-  async #forget(old: readonly string[], stay: readonly string[]): Promise<void> {
-    await this.#save(stay);
-    for (const name of old) {
-      for (let index = 0; ; index += 1) {
-        const list = this.#options.keys.list(name, index);
-        const removed = await this.#options.connection.run('forgetting a list of keys', (client) =>
-          client.del(list),
-        );
-        if (removed === 0) break;
-      }
-    }
+  #read(generation: string, index: number): Promise<Buffer | null> {
+    const list = this.#options.keys.list(generation, index);
+    return this.#options.connection.run('reading a list of keys', (client) => client.getBuffer(list));
   }
 
-  async #generations(): Promise<string[]> {
+  /** Removes the lists of all generations but these. */
+  async #retain(stay: readonly string[]): Promise<void> {
+    const owned = await this.#owned();
+    const names = owned.names.filter((name) => stay.includes(name));
+    const forgotten = [...owned.forgotten, ...owned.names.filter((name) => !stay.includes(name))];
+    // First they own nothing any more, then they go: half of a generation must not count as all of it.
+    if (forgotten.length > 0) await this.#save(names, forgotten);
+    for (const name of forgotten) {
+      let count = 0;
+      while ((await this.#read(name, count)) !== null) count += 1;
+      // The last one first, so that whoever goes on after an interruption finds the rest.
+      while (count > 0) {
+        count -= 1;
+        const list = this.#options.keys.list(name, count);
+        await this.#options.connection.run('forgetting a list of keys', (client) => client.del(list));
+      }
+    }
+    await this.#save(names, []);
+  }
+
+  async #owned(): Promise<{ readonly names: readonly string[]; readonly forgotten: readonly string[] }> {
     const text = await this.#options.connection.run('reading what the file owns', (client) =>
       client.get(this.#options.keys.owned),
     );
     const value: unknown = text === null ? [] : JSON.parse(text);
-    return Array.isArray(value) ? value.filter((name) => typeof name === 'string') : [];
+    const all = Array.isArray(value) ? value.filter((name) => typeof name === 'string') : [];
+    return {
+      names: all.filter((name) => !name.startsWith(FORGOTTEN)),
+      forgotten: all.filter((name) => name.startsWith(FORGOTTEN)).map((name) => name.slice(FORGOTTEN.length)),
+    };
   }
 
-  async #save(generations: readonly string[]): Promise<void> {
+  async #save(names: readonly string[], forgotten: readonly string[]): Promise<void> {
+    const all = [...names, ...forgotten.map((name) => `${FORGOTTEN}${name}`)];
     await this.#options.connection.run('writing what the file owns', (client) =>
-      client.set(this.#options.keys.owned, JSON.stringify(generations)),
+      client.set(this.#options.keys.owned, JSON.stringify(all)),
     );
   }
 }

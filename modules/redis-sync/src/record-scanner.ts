@@ -1,6 +1,11 @@
-import { isUtf8 } from 'node:buffer';
+import { PairScan } from './pair-scan.ts';
+import type { PairLimits } from './pair-scan.ts';
 import { QuotedScan } from './quoted-scan.ts';
+import { FieldEnds } from './record-fields.ts';
+import type { RecordFields } from './record-fields.ts';
+import type { RowList } from './row-list.ts';
 import type { Malformation } from './row.ts';
+import { Utf8Check } from './utf8-check.ts';
 
 const QUOTE = 0x22;
 const LF = 0x0a;
@@ -10,7 +15,7 @@ const SPARE_BYTES = 64 * 1024;
 
 /** What `next()` found. */
 export type Found =
-  /** A record without quotes; its fields end at `fieldEnds[0 … fieldCount - 1]`. */
+  /** A record without quotes; its fields end at `ends`. */
   | 'plain'
   /** A well-formed record with a quoted field; only its extent is known. */
   | 'quoted'
@@ -37,28 +42,26 @@ export interface ScannerOptions {
  * Owns record boundaries, byte offsets and UTF-8: a cursor over the file's bytes that stands outside of quotes before each
  * record. An incomplete tail is carried over to the next block. Blank lines are passed over.
  */
-export class RecordScanner {
+export class RecordScanner implements RecordFields {
   /** What the positions below belong to, until the next `append`. */
   block: Buffer = Buffer.alloc(0);
   start = 0;
   end = 0;
   /** Line of the record's first byte; for a bad record the line of its fault. */
   line = 0;
-  fieldCount = 0;
-  fieldEnds = new Int32Array(64);
+  readonly ends = new FieldEnds();
   malformation: Malformation = 'quote in mid-field';
 
   readonly #options: ScannerOptions;
   readonly #quoted: QuotedScan;
+  readonly #pairs: PairScan;
+  readonly #utf8 = new Utf8Check();
   #memory: Buffer = Buffer.alloc(0);
   #position = 0;
   #nextLine: number;
   /** Offset in the file of the block's first byte. */
   #base: number;
   #finished = false;
-  /** All whole lines before this position are valid UTF-8; after it nobody has looked. */
-  #checkedTo = 0;
-  #isBlockValid = true;
   /** Inside a line that is longer than allowed: its bytes are dropped as they come. */
   #isDropping = false;
   /** A CR was the last byte dropped or consumed: an LF that follows belongs to it. */
@@ -68,12 +71,12 @@ export class RecordScanner {
   // Of a plain one, from its first byte:
   #seen = 0;
   #fieldStart = 0;
-  #fields = 0;
   #hasStrayQuote = false;
 
   constructor(options: ScannerOptions) {
     this.#options = options;
     this.#quoted = new QuotedScan(options.delimiter, options.maxRecordBytes);
+    this.#pairs = new PairScan(options.delimiter, options.isPair, options.maxRecordBytes);
     this.#base = options.offset ?? 0;
     this.#nextLine = options.line ?? 1;
   }
@@ -110,20 +113,31 @@ export class RecordScanner {
     this.block = memory.subarray(0, size);
     this.#base += moved;
     this.#position = 0;
-    if (moved > 0 && this.#partial === 'plain') {
-      for (let index = 0; index < this.#fields; index += 1) {
-        this.fieldEnds[index] = (this.fieldEnds[index] ?? 0) - moved;
-      }
-    }
-    this.#checkedTo = Math.max(0, this.#checkedTo - moved);
-    if (this.#checkedTo === 0) this.#isBlockValid = true;
-    this.#checkFrom(rest);
+    if (moved > 0) this.ends.shift(moved);
+    this.#utf8.shift(moved);
+    this.#utf8.look(this.block, rest, false);
   }
 
   /** There is no more: a last line without a line end is a record too. */
   finish(): void {
     this.#finished = true;
-    this.#checkFrom(this.block.length);
+    this.#utf8.look(this.block, this.block.length, true);
+  }
+
+  /**
+   * Takes rows of key and value that `next` would find plain, up to the limits, and tells how many bytes they are: 0 when
+   * the next record is for `next` to look at.
+   */
+  takePairs(limits: PairLimits, rows: RowList): number {
+    if (this.#isDropping || this.#partial !== undefined) return 0;
+    const from = this.#position;
+    const pairs = this.#pairs;
+    pairs.take(this.block, from, this.#utf8.goodTo, this.#nextLine, limits, rows);
+    if (pairs.rows === 0) return 0;
+    this.#position = pairs.position;
+    this.#nextLine += pairs.rows;
+    this.#afterCr = false;
+    return pairs.position - from;
   }
 
   next(): Found {
@@ -149,26 +163,24 @@ export class RecordScanner {
 
   #scan(): Found | undefined {
     if (this.#partial === 'quoted') return this.#scanQuoted();
-    const { block } = this;
+    const { block, ends } = this;
     const { delimiter, isPair } = this.#options;
     const start = this.#position;
     const length = block.length;
     let at = start;
     let fieldStart = start;
-    let fields = 0;
     let hasStrayQuote = false;
     if (this.#partial === 'plain') {
       at += this.#seen;
       fieldStart += this.#fieldStart;
-      fields = this.#fields;
       hasStrayQuote = this.#hasStrayQuote;
       this.#partial = undefined;
-    }
+    } else ends.clear();
     for (; at < length; at += 1) {
       const byte = block[at];
       if (byte === delimiter) {
-        if (isPair && fields > 0) continue;
-        fields = this.#endField(fields, at);
+        if (isPair && ends.count > 0) continue;
+        ends.add(at);
         fieldStart = at + 1;
       } else if (byte === QUOTE && !isPair) {
         if (at === fieldStart && !hasStrayQuote) {
@@ -184,19 +196,18 @@ export class RecordScanner {
         this.#partial = 'plain';
         this.#seen = at - start;
         this.#fieldStart = fieldStart - start;
-        this.#fields = fields;
         this.#hasStrayQuote = hasStrayQuote;
         return 'more';
       }
       this.#isDropping = true;
-      return this.#reject('longer than maxRecordBytes', this.#nextLine, length, 0);
+      return this.#reject('longer than maxRecordBytes', this.#nextLine, length);
     }
     this.start = start;
     this.end = at;
-    this.fieldCount = this.#endField(fields, at);
+    ends.add(at);
     const line = this.#nextLine;
     this.line = line;
-    const isValid = this.#isValid(start, at);
+    const isValid = this.#utf8.isValid(block, start, at);
     this.#endLine(at);
     if (tooLong) return this.#bad('longer than maxRecordBytes');
     if (!isValid) return this.#bad('not UTF-8');
@@ -215,7 +226,7 @@ export class RecordScanner {
     this.start = start;
     this.end = at;
     this.line = this.#nextLine;
-    const isValid = this.#isValid(start, at);
+    const isValid = this.#utf8.isValid(this.block, start, at);
     this.#nextLine += quoted.lines;
     this.#endLine(at);
     return isValid ? 'quoted' : this.#bad('not UTF-8');
@@ -233,7 +244,7 @@ export class RecordScanner {
     const line = this.#nextLine;
     if (end === block.length && !this.#finished) {
       this.#isDropping = true;
-      return this.#reject(why, line, end, 0);
+      return this.#reject(why, line, end);
     }
     this.line = line;
     this.start = this.#position;
@@ -242,11 +253,10 @@ export class RecordScanner {
     return this.#bad(why);
   }
 
-  #reject(why: Malformation, line: number, to: number, fields: number): Found {
+  #reject(why: Malformation, line: number, to: number): Found {
     this.line = line;
     this.start = this.#position;
     this.end = to;
-    this.fieldCount = fields;
     this.#position = to;
     return this.#bad(why);
   }
@@ -283,32 +293,5 @@ export class RecordScanner {
     if (block[at + 1] === LF) this.#position = at + 2;
     // The LF of this CR may be the first byte of the next block.
     else this.#afterCr = at + 1 === block.length;
-  }
-
-  #endField(fields: number, at: number): number {
-    if (fields === this.fieldEnds.length) {
-      const wider = new Int32Array(fields * 2);
-      wider.set(this.fieldEnds);
-      this.fieldEnds = wider;
-    }
-    this.fieldEnds[fields] = at;
-    return fields + 1;
-  }
-
-  /** Looks once at each whole line, of which the first new one ends at `from` or later; only when that fails at each record. */
-  #checkFrom(from: number): void {
-    const { block } = this;
-    const fresh = block.subarray(from);
-    const lastEnd = this.#finished
-      ? block.length - 1
-      : Math.max(fresh.lastIndexOf(LF), fresh.lastIndexOf(CR)) + from;
-    if (lastEnd < Math.max(from, this.#checkedTo)) return;
-    if (this.#isBlockValid) this.#isBlockValid = isUtf8(block.subarray(this.#checkedTo, lastEnd + 1));
-    this.#checkedTo = lastEnd + 1;
-  }
-
-  #isValid(start: number, end: number): boolean {
-    if (this.#isBlockValid && end <= this.#checkedTo) return true;
-    return isUtf8(this.block.subarray(start, end));
   }
 }

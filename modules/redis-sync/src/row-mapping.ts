@@ -73,7 +73,7 @@ function wrongCount(found: number, expected: number): MappedRow {
 }
 
 /** A row that sets a string; it keeps copies. */
-export function setRow(line: number, key: Buffer, value: Buffer, ttlSeconds: number): Row {
+function setRow(line: number, key: Buffer, value: Buffer, ttlSeconds: number): Row {
   return rowOf(line, 'set', key, value, ttlSeconds, undefined);
 }
 

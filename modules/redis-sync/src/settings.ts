@@ -119,7 +119,7 @@ export const fields = {
     max: 10_000,
     default: 1000,
     unit: 'rows',
-    description: 'Rows per step; each step blocks Redis for under a millisecond per 1000 short rows.',
+    description: 'Rows per step; each step blocks Redis for about a millisecond per 1000 short rows.',
   }),
   maxRowsPerSecond: integer({
     env: 'MAX_ROWS_PER_SECOND',

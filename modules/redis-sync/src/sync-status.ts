@@ -51,12 +51,8 @@ function codeOf(state: SyncState, reason: string | undefined): number {
 
 /** The reported property `sync`, bounded: ten errors at most, no value and no secret in it. */
 export function describe(snapshot: SyncSnapshot): JsonObject {
-  const { state, checkpoint, facts, failure, waiting, now, sas } = snapshot;
-  const own = state === 'running' || state === 'waiting' ? undefined : checkpoint;
-  const why =
-    (state === 'waiting' ? waiting : undefined) ??
-    failure ??
-    (typeof own?.code === 'string' ? { code: own.code, message: own.message ?? '' } : undefined);
+  const { state, checkpoint, facts, now, sas } = snapshot;
+  const why = whyOf(snapshot);
   const warnings = warningsOf(sas, facts, now);
   return {
     ac: codeOf(state, why?.code),
@@ -70,6 +66,24 @@ export function describe(snapshot: SyncSnapshot): JsonObject {
     ...(sas.permissions === undefined ? {} : { accessPermissions: sas.permissions }),
     ...(checkpoint === undefined ? {} : counts(checkpoint, facts, now)),
   };
+}
+
+/** What there is to say about the state; the checkpoint may be that of a run before. */
+function whyOf({ state, checkpoint, failure, waiting }: SyncSnapshot): Waiting | undefined {
+  if (state === 'waiting' && waiting !== undefined) return waiting;
+  if (failure !== undefined) return failure;
+  if (state === 'running' || state === 'waiting') return undefined;
+  if (state === 'cancelled' && checkpoint?.state !== 'cancelled') {
+    const hasBegun = checkpoint?.state === 'running' || checkpoint?.state === 'sweeping';
+    return {
+      code: 'CANCELLED',
+      message: hasBegun
+        ? 'the run was cancelled, which Redis could not be told; a restart goes on with it'
+        : 'the run was cancelled before it began; Sync starts it',
+    };
+  }
+  const { code, message } = checkpoint ?? { code: null, message: null };
+  return code === null ? undefined : { code, message: message ?? '' };
 }
 
 function counts(checkpoint: Checkpoint, facts: BlobFacts | undefined, now: number): JsonObject {

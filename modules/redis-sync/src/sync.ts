@@ -1,4 +1,4 @@
-import { RedisConnection, errorText, systemClock } from '@iotedge-redis/common';
+import { errorText, systemClock } from '@iotedge-redis/common';
 import type {
   Clock,
   Component,
@@ -8,17 +8,12 @@ import type {
   MethodHandler,
   ModuleContext,
 } from '@iotedge-redis/common';
-import { BlobSource, Patience, codeOf } from '@iotedge-redis/common/blob';
-import { parseCheckpoint, syncKeys } from './checkpoint.ts';
-import type { SyncKeys } from './checkpoint.ts';
-import { ImportRun } from './import-run.ts';
+import { Patience, codeOf } from '@iotedge-redis/common/blob';
+import { parseCheckpoint } from './checkpoint.ts';
+import { createImportParts } from './import-parts.ts';
+import type { ImportParts } from './import-parts.ts';
 import type { Trigger } from './import-run.ts';
 import { markCancelled } from './mark-cancelled.ts';
-import { Mirror } from './mirror.ts';
-import { RedisMemory } from './redis-memory.ts';
-import { RedisSink } from './redis-sink.ts';
-import { planRun } from './run-plan.ts';
-import type { RunPlan } from './run-plan.ts';
 import type { SyncSettings } from './settings.ts';
 import { syncMethods } from './sync-methods.ts';
 import type { SyncMetrics } from './sync-metrics.ts';
@@ -45,11 +40,7 @@ export class BlobSync implements Component<SyncSettings> {
   readonly #options: SyncOptions;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #plan: RunPlan;
-  readonly #keys: SyncKeys;
-  readonly #connection: RedisConnection;
-  readonly #source: BlobSource;
-  readonly #sink: RedisSink;
+  readonly #parts: ImportParts;
   readonly #view: SyncView;
   readonly #triggers: TriggerLoop;
   readonly #stopping = new AbortController();
@@ -65,27 +56,21 @@ export class BlobSync implements Component<SyncSettings> {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#log = context.log.child('sync');
-    this.#plan = planRun(settings);
-    this.#keys = syncKeys(context.instance, this.#plan.file);
-    const { target, place } = this.#plan;
-    const sas = (): string => this.#settings.blobSasToken ?? '';
-    this.#connection = new RedisConnection({ target, name: context.instance, log: this.#log });
-    this.#source = new BlobSource({
-      place,
-      sas,
-      stallTimeoutMs: settings.stallTimeoutMs,
+    this.#parts = createImportParts({
+      instance: context.instance,
+      settings: () => this.#settings,
       clock: this.#clock,
+      log: this.#log,
     });
-    const isCluster = target.mode === 'cluster';
-    this.#sink = new RedisSink(this.#connection, this.#keys.checkpoint, isCluster, target.commandTimeoutMs);
+    const { source, connection } = this.#parts;
     this.#view = new SyncView({
       context,
       clock: this.#clock,
       log: this.#log,
       metrics: options.metrics,
-      source: this.#source,
-      redis: this.#connection.place,
-      sas,
+      source,
+      redis: connection.place,
+      sas: () => this.#settings.blobSasToken ?? '',
       onHealthChange: () => this.#healthChanged(),
     });
     this.#triggers = new TriggerLoop({
@@ -94,7 +79,7 @@ export class BlobSync implements Component<SyncSettings> {
       checkAfterMs: () => this.#checkAfterMs(),
       run: (trigger) => this.#runOnce(trigger),
     });
-    this.#connection.onStatus(() => this.#redisChanged());
+    connection.onStatus(() => this.#redisChanged());
     this.methods = syncMethods({
       start: (isOnlyIfChanged) => this.#startByHand(isOnlyIfChanged),
       cancel: () => this.#cancelByHand(),
@@ -105,7 +90,7 @@ export class BlobSync implements Component<SyncSettings> {
 
   /** Never fails: Redis and the blob may both be away for days, which is a state of the import and no failed start. */
   async start(): Promise<void> {
-    await this.#connection.connect(this.#stopping.signal).catch(() => undefined);
+    await this.#parts.connection.connect(this.#stopping.signal).catch(() => undefined);
     this.#loop = this.#triggers.work();
     this.#triggers.trigger('check');
   }
@@ -114,7 +99,7 @@ export class BlobSync implements Component<SyncSettings> {
     this.#stopping.abort();
     this.#triggers.wake();
     await this.#loop;
-    await this.#connection.close(signal);
+    await this.#parts.connection.close(signal);
   }
 
   applyLive(settings: SyncSettings): void {
@@ -138,7 +123,7 @@ export class BlobSync implements Component<SyncSettings> {
   }
 
   health(): ComponentHealth {
-    const { status, place } = this.#connection;
+    const { status, place } = this.#parts.connection;
     const data: JsonObject = { redis: place, connection: status.state, sync: this.#view.state };
     if (status.state !== 'ready') {
       return { state: 'down', detail: status.error?.message ?? `not connected to ${place} yet`, data };
@@ -152,9 +137,9 @@ export class BlobSync implements Component<SyncSettings> {
     const stop = (): void => this.#stopping.abort();
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop, { once: true });
-    await this.#connection.connect(this.#stopping.signal).catch(() => undefined);
+    await this.#parts.connection.connect(this.#stopping.signal).catch(() => undefined);
     await this.#runOnce(trigger);
-    await this.#connection.close(signal);
+    await this.#parts.connection.close(signal);
     return { isDone: this.#view.state === 'done', result: this.#view.describe() };
   }
 
@@ -179,7 +164,14 @@ export class BlobSync implements Component<SyncSettings> {
       ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
       onWaiting: (waiting) => this.#view.waits(waiting),
     });
-    const run = this.#createRun(patience, signal);
+    const run = this.#parts.createRun({
+      patience,
+      signal,
+      onProgress: (progress) => {
+        this.#goesOn = 'resume';
+        this.#view.progressed(progress);
+      },
+    });
     this.#view.checking();
     try {
       const { checkpoint, facts, isNew } = await run.run(trigger);
@@ -191,31 +183,6 @@ export class BlobSync implements Component<SyncSettings> {
       this.#cancel = undefined;
       this.#view.over();
     }
-  }
-
-  #createRun(patience: Patience, signal: AbortSignal): ImportRun {
-    const isCluster = this.#plan.target.mode === 'cluster';
-    return new ImportRun({
-      settings: () => this.#settings,
-      plan: this.#plan,
-      keys: this.#keys,
-      source: this.#source,
-      sink: this.#sink,
-      mirror: new Mirror({
-        connection: this.#connection,
-        keys: this.#keys,
-        unlink: (keys) => this.#sink.unlink(keys),
-      }),
-      memory: new RedisMemory(this.#connection, this.#clock, isCluster),
-      patience,
-      clock: this.#clock,
-      log: this.#log,
-      signal,
-      onProgress: (progress) => {
-        this.#goesOn = 'resume';
-        this.#view.progressed(progress);
-      },
-    });
   }
 
   async #interrupted(error: unknown, cancel: AbortController, sas: string | undefined): Promise<void> {
@@ -234,7 +201,7 @@ export class BlobSync implements Component<SyncSettings> {
     const { checkpoint, facts } = this.#view.progress;
     this.#log.warn('import cancelled', { rows: checkpoint?.rows ?? 0 });
     try {
-      const cancelled = await markCancelled(this.#sink, this.#clock);
+      const cancelled = await markCancelled(this.#parts.sink, this.#parts.plan, this.#clock);
       if (cancelled !== undefined && facts !== undefined) this.#view.set({ checkpoint: cancelled, facts });
     } catch (error) {
       this.#log.warn('the cancelled import could not be marked; a restart would go on with it', {
@@ -263,7 +230,7 @@ export class BlobSync implements Component<SyncSettings> {
   }
 
   #redisChanged(): void {
-    if (this.#connection.status.state === 'ready') {
+    if (this.#parts.connection.status.state === 'ready') {
       if (this.#view.failure?.code.startsWith('REDIS_') === true) this.#triggers.trigger(this.#goesOn);
       else if (this.#view.state === 'done') void this.#lookForMark();
     }
@@ -273,7 +240,7 @@ export class BlobSync implements Component<SyncSettings> {
   /** A Redis that came back without its data needs the file again; one that kept it is no reason to ask for the blob. */
   async #lookForMark(): Promise<void> {
     try {
-      const held = parseCheckpoint(await this.#sink.load());
+      const held = parseCheckpoint(await this.#parts.sink.load());
       if (held?.run !== this.#view.progress.checkpoint?.run) this.#triggers.trigger('check');
     } catch {
       // Gone again: it is looked at when it is back.

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { generateManifest } from '../../../build/manifest/generate.ts';
 import { projectWith } from '../../helpers/broken-project.ts';
@@ -13,6 +15,12 @@ interface Broken {
 }
 
 const client = 'modules.redis-client';
+/** The question of the start command of Redis, with a value put in. */
+function changeCommand(t: Template, question: string): void {
+  const { createOptions } = t.module('redis').settings;
+  const words = createOptions['Cmd'] as string[];
+  createOptions['Cmd'] = words.map((word) => word.replace('[ ${REDIS_TLS} = on ]', question));
+}
 const deep = (levels: number): unknown => (levels === 0 ? 1 : { a: deep(levels - 1) });
 
 const manifests: readonly Broken[] = [
@@ -352,6 +360,24 @@ const manifests: readonly Broken[] = [
     problem: /it is missing/,
   },
   {
+    title: 'an address without TLS of a Redis that speaks it alone',
+    change: (t) => changeCommand(t, '[ on = on ]'),
+    path: "kafka-ingest['properties.desired'].endpoint",
+    problem: /redis speaks TLS alone \(REDIS_TLS=on\): set REDIS_ENDPOINT=rediss:\/\/redis:6379/,
+  },
+  {
+    title: 'an address with TLS of a Redis that speaks none',
+    change: (t) => (t.twin('redis-sync')['endpoint'] = 'rediss://redis:6379'),
+    path: "redis-sync['properties.desired'].endpoint",
+    problem: /redis speaks no TLS/,
+  },
+  {
+    title: 'a switch for TLS that is neither on nor off',
+    change: (t) => changeCommand(t, '[ yes = on ]'),
+    path: 'modules.redis.settings.createOptions.Cmd',
+    problem: /REDIS_TLS must be on or off/,
+  },
+  {
     title: 'a startup order that is no whole number',
     change: (t) => (t.module('redis')['startupOrder'] = -1),
     path: 'modules.redis.startupOrder',
@@ -368,3 +394,41 @@ for (const { title, change, path, problem } of manifests) {
     assert.doesNotMatch(JSON.stringify(findings), /hunter2/);
   });
 }
+
+test('RD-17: a module that is told of a Redis which --modules leaves out is named, with what to do', async (t) => {
+  const root = projectWith(t, () => undefined);
+  const { findings } = await generateManifest({
+    root,
+    platform: 'amd64',
+    env: {},
+    modules: ['redis-client'],
+  });
+  assert.deepEqual(
+    findings.map(({ path, problem }) => [path, problem]),
+    [
+      [
+        "$.modulesContent.redis-client['properties.desired'].endpoint",
+        'it names the module redis, which --modules leaves out: add that one, or set REDIS_ENDPOINT to a Redis of your own.',
+      ],
+    ],
+  );
+  const env = { REDIS_ENDPOINT: 'redis.plant.example:6379' };
+  const own = await generateManifest({ root, platform: 'amd64', env, modules: ['redis-client'] });
+  assert.deepEqual(own.findings, []);
+});
+
+test('RD-17: a variable of module.json that is missing is told once a module, and nothing else with it', async (t) => {
+  const root = projectWith(t, () => undefined);
+  const envPath = join(root, 'empty.env');
+  writeFileSync(
+    envPath,
+    readFileSync(join(root, '.env'), 'utf8').replace(/^CONTAINER_REGISTRY_SERVER=.*$/m, ''),
+  );
+  const { findings } = await generateManifest({ root, platform: 'amd64', env: {}, envPath });
+  const modules = findings.filter(({ problem }) => problem.includes('${CONTAINER_REGISTRY_SERVER}'));
+  assert.equal(modules.length, 5);
+  assert(
+    findings.every(({ problem }) => !problem.includes('there is no module')),
+    JSON.stringify(findings),
+  );
+});

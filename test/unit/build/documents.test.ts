@@ -21,6 +21,19 @@ function typed(text: string): string[] {
   return [...blocks, ...[...prose.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code)];
 }
 
+/** The names under which GitHub links to the headings of a document. */
+function headingsOf(text: string): Set<string> {
+  const headings = text.replaceAll(/^```[^]*?^```/gm, '').matchAll(/^#+ +(.+)$/gm);
+  return new Set(
+    [...headings].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
+
 /** The options that a script of package.json knows, from the source that reads them. */
 function optionsOf(script: string): string {
   const file = /node .*?(\S+\.ts)/.exec(scripts[script] ?? '')?.[1];
@@ -33,6 +46,14 @@ for (const path of documents) {
   test(`${path}: links lead to files that are there`, () => {
     for (const [, target = ''] of text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g))
       if (!/^https?:/.test(target)) assert.ok(existsSync(join(root, dirname(path), target)), target);
+  });
+
+  test(`${path}: links to a part of a document lead to a heading of it`, () => {
+    for (const [, target = '', part = ''] of text.matchAll(/\]\(([^)#\s]*)#([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const other = target === '' ? text : read(join(dirname(path), target));
+      assert.ok(headingsOf(other).has(part), `${target}#${part}`);
+    }
   });
 
   test(`${path}: npm scripts, their options and edge verbs exist`, () => {
@@ -69,6 +90,19 @@ for (const path of documents) {
     }
   });
 }
+
+test('docs/operations.md names metrics that the modules have', () => {
+  const sourcesOf = (module: string): string =>
+    globSync(`modules/{common,${module.replaceAll('_', '-')}}/src/**/*.ts`, { cwd: root })
+      .map(read)
+      .join('\n');
+  const names = typed(read('docs/operations.md')).flatMap((code) => [
+    ...code.matchAll(/(redis_client|redis_sync|redis_snapshot|kafka_ingest|stream_to_mqtt)_([a-z_]+)/g),
+  ]);
+  assert.ok(names.length > 6);
+  for (const [name, module = '', metric = ''] of names)
+    assert.ok(sourcesOf(module).includes(`'${metric}'`), name);
+});
 
 test('docs/deploy.md names only variables that a module, a template or compose knows', () => {
   const known = [

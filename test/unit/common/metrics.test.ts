@@ -60,6 +60,18 @@ test('every line is one that the metrics collector of IoT Edge takes', () => {
   assert.match(lines[0] ?? '', /^m_g\{iothub="h",edge_device="d",module_name="m",k="a"\} 1e\+30$/);
 });
 
+test('a series that is not set when a gauge is read is gone', () => {
+  const metrics = createMetrics({ prefix: 'm' });
+  let names = ['a', 'b'];
+  metrics.gauge('g', 'G', ['k'], (gauge) => {
+    for (const k of names) gauge.set(1, { k });
+  });
+  assert.match(metrics.text(), /m_g\{k="a"\} 1/);
+  names = ['b'];
+  assert.doesNotMatch(metrics.text(), /k="a"/);
+  assert.match(metrics.text(), /m_g\{k="b"\} 1/);
+});
+
 test('a gauge may be read at the moment of asking', () => {
   const metrics = createMetrics({ prefix: 'm' });
   let value = 0;

@@ -153,17 +153,21 @@ test('KI-33: an LZ4 frame comes back as it was, overlapping copies and stored bl
       fc.array(fc.constantFrom('a', 'b', 'abcabc', 'zzzzzzzz', '123'), { maxLength: 300 }),
       (words) => {
         const data = Buffer.from(words.join(''));
-        deepEqual(unpackLz4(packLz4(data)), data);
+        deepEqual(unpackLz4(packLz4(data), data.length), data);
       },
     ),
   );
   const stored = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0, 3, 0, 0, 0x80, 1, 2, 3, 0, 0, 0, 0]);
-  deepEqual(unpackLz4(stored), Buffer.from([1, 2, 3]));
-  throws(() => unpackLz4(Buffer.from('no frame at all')), /does not begin like one/);
-  throws(() => unpackLz4(Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0, 9, 0, 0, 0, 1])), /longer than/);
+  deepEqual(unpackLz4(stored, 3), Buffer.from([1, 2, 3]));
+  throws(() => unpackLz4(Buffer.from('no frame at all'), 1000), /does not begin like one/);
+  throws(
+    () => unpackLz4(Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0, 9, 0, 0, 0, 1]), 1000),
+    /longer than/,
+  );
+  throws(() => unpackLz4(stored, 2), /more than 2 bytes/);
 });
 
-test('KI-2: the script reads the position first and writes it before anything else', () => {
+test('KI-2 KI-3: the script reads the position first, writes it as it is before anything else, and moves it last', () => {
   const base = {
     payload: 'updates',
     suppressUnchanged: false,
@@ -173,7 +177,8 @@ test('KI-2: the script reads the position first and writes it before anything el
   } as const;
   const { lua, sha } = applyScript(base);
   ok(lua.indexOf("'HGET', position") < lua.indexOf("'HSET', position"));
-  ok(lua.indexOf("'HSET', position") < lua.indexOf("'XADD'"));
+  ok(lua.indexOf("'HSET', position, 'next', ARGV[1])") < lua.indexOf("'XADD'"));
+  ok(lua.lastIndexOf("'HSET', position, 'next', ARGV[last + 1]") > lua.lastIndexOf("'XADD'"));
   equal(applyScript(base).sha, sha);
   ok(applyScript({ ...base, suppressUnchanged: true }).sha !== sha);
   ok(applyScript(base, 'replay').sha !== sha);
@@ -185,6 +190,9 @@ test('mistakes that several settings make together are named, a cluster among th
   deepEqual(names({}), []);
   deepEqual(names({ redisMode: 'cluster' }), ['redisMode']);
   deepEqual(names({ memoryHighPercent: 50 }), ['memoryLowPercent']);
+  for (const indexKey of ['dlq:kafka-ingest', 'changes:t:0', 'iotedge-redis:x'])
+    deepEqual(names({ indexKey }), ['indexKey']);
+  deepEqual(names({ valueMode: 'json', excludeFields: ['a'] }), ['excludeFields']);
   deepEqual(names({ saslMechanism: 'plain' }), ['saslUsername', 'saslPassword']);
   deepEqual(names({ saslMechanism: 'oauthbearer', oauthClientId: 'a' }), [
     'oauthTokenEndpoint',
@@ -213,4 +221,6 @@ test('errors of Kafka say what to do, by the code that is at their root', () => 
   const denied = Object.assign(new Error('x'), { type: 'TOPIC_AUTHORIZATION_FAILED' });
   equal(kafkaError(denied, 'reading').code, 'KAFKA_REFUSED');
   match(kafkaError(denied, 'reading').message, /may not read the topic/);
+  const loading = Object.assign(new Error('x'), { type: 'GROUP_LOAD_IN_PROGRESS' });
+  match(kafkaError(loading, 'reading').message, /has just started.*tried again/);
 });

@@ -133,6 +133,10 @@ test('KI-14: what cannot be stored is named by a code, and nothing of it is writ
   equal(shaped({}, record('[1]')), 'BAD_JSON');
   equal(shaped({}, record('')), 'BAD_JSON');
   equal(shaped({ valueMode: 'json' }, record('{')), 'BAD_JSON');
+  const latin1 = Buffer.from('{"name":"M\xfcller"}', 'latin1');
+  for (const valueMode of ['hash', 'hash-replace', 'json'] as const)
+    equal(shaped({ valueMode }, record(latin1)), 'BAD_JSON', 'it would be stored as something else');
+  equal(typeof shaped({ valueMode: 'string' }, record(latin1)), 'object');
   equal(shaped({}, record('{}', { key: null })), 'NO_KEY');
   equal(shaped({}, record('{}', { key: Buffer.alloc(0) })), 'NO_KEY');
   equal(shaped({ keyTemplate: '{id}' }, record('{"id":{}}')), 'NO_KEY');
@@ -155,7 +159,10 @@ test('KI-23: field before header before setting; zero is for ever; what is no ti
   equal(ttlMs(rules, record('{}'), {}), 10_000);
   equal(ttlMs(rules, record('{}'), { life: 0 }), 0);
   equal(ttlMs(rules, record('{}'), { life: '1.5' }), 1500);
-  for (const life of ['', ' ', 'x', -1, '1e99']) equal(ttlMs(rules, record('{}'), { life }), undefined);
+  equal(ttlMs(rules, record('{}'), { life: 0.0001 }), 1, 'the shortest time there is, not for ever');
+  equal(ttlMs(rules, record('{}'), { life: 1e12 }), 1e15);
+  for (const life of ['', ' ', 'x', -1, '-0.5', '1e99', 'Infinity', 'NaN', true])
+    equal(ttlMs(rules, record('{}'), { life }), undefined);
 });
 
 test('numbers keep all their digits where JavaScript would round them, and only then cost a second look', () => {
@@ -204,4 +211,6 @@ test('KI-16 AM-5: a record may neither write nor delete what the suite keeps for
   for (const key of ['changes:t', 'changes::0', 'changes:t:x', 'dlq:other', 'iotedge-redis'])
     equal(typeof shaped({}, record('{"a":1}', { key: Buffer.from(key) })), 'object', key);
   equal(shaped({}, record(null, { key: Buffer.alloc(1_048_577, 'k') })), 'TOO_LARGE');
+  for (const value of ['{"a":1}', null])
+    equal(shaped({ indexKey: 'info:höhe' }, record(value, { key: Buffer.from('info:höhe') })), 'REFUSED');
 });

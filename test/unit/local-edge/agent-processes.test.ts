@@ -64,6 +64,7 @@ function plan(script: string, more: Partial<LaunchPlan> = {}): LaunchPlan {
     stopSignal: 'SIGTERM',
     stopTimeoutMs: 200,
     healthcheck: null,
+    exec: { env: {}, words: (words) => words },
     notes: [],
     without: [],
     registersPorts: false,

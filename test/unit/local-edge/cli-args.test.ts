@@ -80,6 +80,7 @@ describe('the edge command itself', () => {
       env: {},
       cwd: '/',
       signal: new AbortController().signal,
+      run: () => Promise.resolve(0),
       start: (rest) => Promise.resolve(rest.length),
     });
     return { code, stdout, stderr };

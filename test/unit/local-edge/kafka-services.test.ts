@@ -25,6 +25,7 @@ const java17 = `echo 'openjdk version "17.0.15" 2025-04-15' >&2`;
 test('takes the broker that EDGE_KAFKA_ADDRESS names, on this machine only', () => {
   assert.equal(kafkaAddress({}), undefined);
   assert.equal(kafkaAddress({ EDGE_KAFKA_ADDRESS: '' }), undefined);
+  assert.equal(kafkaAddress({ EDGE_KAFKA_ADDRESS: 'none' }), 'none');
   assert.deepEqual(kafkaAddress({ EDGE_KAFKA_ADDRESS: 'localhost:9092' }), {
     kind: 'address',
     host: 'localhost',

@@ -1,5 +1,4 @@
-import { plainFields } from '../../../modules/redis-sync/src/format.ts';
-import { splitQuoted } from '../../../modules/redis-sync/src/quoted.ts';
+import { UnquotedFields, fieldsOf } from '../../../modules/redis-sync/src/record-fields.ts';
 import { RecordScanner } from '../../../modules/redis-sync/src/record-scanner.ts';
 
 export interface ReadRecord {
@@ -21,6 +20,7 @@ export function readRecords(bytes: Buffer, options: ReadOptions = {}): ReadRecor
   const { delimiter = ',', isPair = false, maxRecordBytes = 1024 * 1024, blocks = [] } = options;
   const scanner = new RecordScanner({ delimiter: delimiter.charCodeAt(0), isPair, maxRecordBytes });
   const records: ReadRecord[] = [];
+  const unquoted = new UnquotedFields();
   const drain = (): void => {
     for (;;) {
       const found = scanner.next();
@@ -28,11 +28,10 @@ export function readRecords(bytes: Buffer, options: ReadOptions = {}): ReadRecor
       const { line } = scanner;
       if (found === 'bad') records.push({ line, bad: scanner.malformation });
       else {
-        const table =
-          found === 'plain'
-            ? [plainFields(scanner)]
-            : splitQuoted(scanner.block.subarray(scanner.start, scanner.end), delimiter);
-        records.push({ line, fields: (table?.[0] ?? []).map(String) });
+        const { block, start, end } = scanner;
+        const record =
+          found === 'plain' ? scanner : unquoted.take(block, start, end, delimiter.charCodeAt(0));
+        records.push({ line, fields: fieldsOf(record).map(String) });
       }
     }
   };

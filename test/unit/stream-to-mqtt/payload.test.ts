@@ -62,6 +62,15 @@ test('SM-23: numbers become numbers only when asked for and only when no digit i
     ['12345678901234567890', '12345678901234567890'],
     ['NaN', 'NaN'],
     ['1e999', '1e999'],
+    ['1e-400', '1e-400'],
+    ['1.23456789012345e-310', '1.23456789012345e-310'],
+    ['2.3e-308', 2.3e-308],
+    ['0.00', 0],
+    ['-0', '-0'],
+    ['-0.0', '-0.0'],
+    ['1e15', 1e15],
+    ['.5', '.5'],
+    ['1_000', '1_000'],
     ['+1', '+1'],
     ['true', 'true'],
   ];
@@ -79,6 +88,17 @@ test('SM-24: what is not UTF-8 is base64, and named', () => {
   deepEqual(parsed['base64'], ['bin']);
   const name = JSON.parse(payload([Buffer.from([0xfe]), 'x'])) as Record<string, unknown>;
   deepEqual([name['data'], name['base64Names']], [{ '/g==': 'x' }, ['/g==']]);
+});
+
+test('SM-24: fields may be called like what every object has', () => {
+  for (const name of ['constructor', 'toString', '__proto__', 'hasOwnProperty']) {
+    const parsed = JSON.parse(payload([name, Buffer.from([0xff])], { rename: { other: 'x' } })) as object;
+    deepEqual(Object.entries(parsed).slice(2), [
+      ['data', JSON.parse(`{"${name}":"/w=="}`)],
+      ['timestamp', '2022-04-29T12:16:07.890Z'],
+      ['base64', [name]],
+    ]);
+  }
 });
 
 test('the last value of a repeated field counts', () => {

@@ -8,6 +8,7 @@ import { parseBroker } from '../../../modules/stream-to-mqtt/src/mqtt/mqtt-addre
 import { hex, outcomeOf } from '../../../modules/stream-to-mqtt/src/mqtt/mqtt-outcome.ts';
 import { propertiesFor, packetSize } from '../../../modules/stream-to-mqtt/src/mqtt/mqtt-properties.ts';
 import { readClaimed, readStreams } from '../../../modules/stream-to-mqtt/src/streams/redis-replies.ts';
+import { searchRestMs } from '../../../modules/stream-to-mqtt/src/streams/discovery.ts';
 import { streamChooser } from '../../../modules/stream-to-mqtt/src/streams/stream-choice.ts';
 import { TokenBucket } from '../../../modules/common/src/token-bucket.ts';
 
@@ -61,6 +62,17 @@ test('SM-27: discovery takes what is included and not excluded, and never the st
   const chooses = streamChooser(['device:*', 'x'], ['*:debug']);
   deepEqual(['device:a', 'device:debug', 'x', 'y', 'dlq:device:a'].filter(chooses), ['device:a', 'x']);
   deepEqual(['a', 'dlq:a', 'iotedge-redis:b'].filter(streamChooser([], [])), ['a']);
+});
+
+test('SM-27: searches are about as far apart as the database is large and the setting allows, never all at one time', () => {
+  const rests = (calls: number, longestMs: number): number[] =>
+    [0, 0.5, 1].map((drawn) => Math.round(searchRestMs(calls, longestMs, () => drawn)));
+  deepEqual(rests(1, 30_000), [1800, 2000, 2200]);
+  deepEqual(rests(100, 30_000), [9000, 10_000, 11_000]);
+  deepEqual(rests(1000, 30_000), [27_000, 30_000, 33_000]);
+  deepEqual(rests(1, 200), [180, 200, 220]);
+  const drawn = new Set(Array.from({ length: 20 }, () => searchRestMs(1000, 30_000)));
+  ok(drawn.size > 15, `${drawn.size} different rests of 20`);
 });
 
 test('SM-30: a bucket gives its rate, and a debt is waited off', () => {

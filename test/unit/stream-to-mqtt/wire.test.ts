@@ -1,4 +1,4 @@
-import { deepEqual, equal } from 'node:assert/strict';
+import { deepEqual, equal, notEqual } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import mqttPacket from 'mqtt-packet';
@@ -151,5 +151,19 @@ test('the library keeps to its own part of the packet identifiers', () => {
   for (let n = 0; n < 12_000; n += 1) {
     const id = ids.allocate() ?? 0;
     equal(id > LAST_OWN_ID && id <= 65_535, true);
+    ids.deallocate(id);
   }
+});
+
+test('an identifier in use is not given again, however many come and go meanwhile', () => {
+  const ids = createLibraryIds();
+  const kept = ids.allocate();
+  for (let n = 0; n < 12_000; n += 1) {
+    const id = ids.allocate() ?? 0;
+    notEqual(id, kept);
+    ids.deallocate(id);
+  }
+  const all = new Set([kept]);
+  for (let id = ids.allocate(); id !== null; id = ids.allocate()) all.add(id);
+  equal(all.size, 65_535 - LAST_OWN_ID);
 });

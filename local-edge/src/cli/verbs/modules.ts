@@ -1,4 +1,4 @@
-import type { ModuleStatus } from '../../control/control-api.ts';
+import type { ExecCommand, ModuleStatus } from '../../control/control-api.ts';
 import { columns } from '../table.ts';
 import type { VerbContext } from '../verb.ts';
 
@@ -15,6 +15,14 @@ export async function restartModule(context: VerbContext): Promise<void> {
   const control = await context.control();
   await control.call('POST', `/modules/${encodeURIComponent(name)}/restart`);
   context.io.stdout(`${name}\n`);
+}
+
+export async function execInModule({ args, control, io }: VerbContext): Promise<number> {
+  const [name = '', ...words] = args.words;
+  const planned = await (
+    await control()
+  ).call('POST', `/modules/${encodeURIComponent(name)}/exec`, { words });
+  return io.run(planned as ExecCommand);
 }
 
 export async function printLogs(context: VerbContext): Promise<void> {

@@ -16,13 +16,25 @@ export interface PatienceOptions {
   readonly onWaiting: (waiting: Waiting | undefined) => void;
   /** Longest pause between two attempts. */
   readonly maxPauseMs: number;
-  /** Gives up after so long without success; for a command that somebody waits for. */
+  /** Gives up after so long without success, or with a condition that does not end; for a command that somebody waits for. */
   readonly giveUpAfterMs?: number;
 }
 
-/** The word for a failure in reports: the blob's own reason where there is one. */
+/** A condition outlasted `giveUpAfterMs`. */
+export class StillWaiting extends SuiteError {
+  readonly waiting: Waiting;
+
+  constructor(waiting: Waiting, giveUpAfterMs: number) {
+    super('STOPPED', `${waiting.message}; given up after ${Math.round(giveUpAfterMs / 1000)} s`);
+    this.name = 'StillWaiting';
+    this.waiting = waiting;
+  }
+}
+
+/** The word for a failure in reports: the blob's own reason where there is one, and what was waited for. */
 export function codeOf(error: unknown): string {
   if (error instanceof BlobError) return error.reason;
+  if (error instanceof StillWaiting) return error.waiting.code;
   return error instanceof SuiteError ? error.code : 'INTERNAL';
 }
 
@@ -69,13 +81,15 @@ export class Patience {
     }
   }
 
-  /** Waits while a condition holds that somebody else has to end. */
+  /** Waits while a condition holds that somebody else has to end. Rejects with StillWaiting when nobody does in time. */
   async while(find: () => Promise<Waiting | undefined>, pauseMs: number): Promise<void> {
-    const { signal, clock } = this.#options;
+    const { signal, clock, giveUpAfterMs = Infinity } = this.#options;
     const id = Symbol('condition');
+    const since = clock.now();
     try {
       for (let found = await find(); found !== undefined; found = await find()) {
         this.#set(id, found);
+        if (clock.now() - since >= giveUpAfterMs) throw new StillWaiting(found, giveUpAfterMs);
         await sleep(pauseMs, signal, clock);
       }
     } finally {

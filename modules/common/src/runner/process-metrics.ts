@@ -8,7 +8,8 @@ export interface ProcessFacts {
   readonly startTimeSeconds: number;
 }
 
-const RESOLUTION_MS = 20;
+/** Measuring wakes the process so often, also when it has nothing to do: at 20 ms that alone takes 0.4 % of a core. */
+const RESOLUTION_MS = 100;
 
 /** Returns what ends the measuring. */
 export function registerProcessMetrics(metrics: Metrics, facts: () => ProcessFacts): () => void {
@@ -28,7 +29,7 @@ export function registerProcessMetrics(metrics: Metrics, facts: () => ProcessFac
   delay.enable();
   metrics.gauge(
     'process_event_loop_lag_seconds',
-    'Longest delay of the event loop since the last reading',
+    'Longest delay of the event loop since the last reading, to a tenth of a second',
     [],
     (gauge) => {
       gauge.set(Math.max(0, delay.max / 1e9 - RESOLUTION_MS / 1000));

@@ -32,6 +32,6 @@ export function healthOf(parts: {
   const over = maxBacklog > 0 ? streams.filter((stream) => backlog(stream) > maxBacklog) : [];
   if (over.length > 0) return degraded(`the backlog of ${over.length} streams is above ${maxBacklog}`);
   const odd = streams.find(({ problem }) => problem !== undefined);
-  if (odd !== undefined) return degraded(`${odd.name}: ${odd.problem ?? ''}`);
+  if (odd !== undefined) return degraded(`${odd.shown}: ${odd.problem ?? ''}`);
   return { state: 'ok', data };
 }

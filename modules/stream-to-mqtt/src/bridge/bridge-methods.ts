@@ -18,7 +18,9 @@ export function bridgeMethods(bridge: BridgeView): Readonly<Record<string, Metho
     async BridgeStatus({ payload }) {
       const { stream, continuation, limit } = objectOf(payload);
       const wanted =
-        typeof stream === 'string' ? bridge.streams.filter(({ name }) => name === stream) : bridge.streams;
+        typeof stream === 'string'
+          ? bridge.streams.filter(({ name, shown }) => name === stream || shown === stream)
+          : bridge.streams;
       if (typeof stream === 'string' && wanted.length === 0)
         return answer(404, `The stream ${stream} is not forwarded`);
       const start = typeof continuation === 'string' && /^\d+$/.test(continuation) ? Number(continuation) : 0;

@@ -62,7 +62,7 @@ export function registerMetrics(metrics: Metrics, shared: Shared, now: () => num
     metrics.gauge(name, help, ['stream', 'db'], (gauge) => {
       for (const stream of shared.working?.streams ?? []) {
         const value = read(stream);
-        if (value !== null) gauge.set(value, { stream: stream.name, db: String(stream.db) });
+        if (value !== null) gauge.set(value, { stream: stream.shown, db: String(stream.db) });
       }
     });
   };

@@ -95,6 +95,7 @@ export function createParts(options: PartsOptions): BridgeParts {
         log,
         isElsewhere: (name, other) =>
           databases.some((each) => each.db !== other && each.find(name) !== undefined),
+        onFigures: onChange,
         onStreams: () => databases.forEach((each) => each.reshape()),
       }),
     );

@@ -40,7 +40,7 @@ export function streamStatus(stream: BridgedStream, rates: Rates, now: number): 
   const rate = rates.at(now, stream.counters);
   const { figures, counters } = stream;
   return {
-    stream: stream.name,
+    stream: stream.shown,
     db: stream.db,
     state: stream.problem ?? STATES[stream.phase],
     lag: figures?.lag ?? null,

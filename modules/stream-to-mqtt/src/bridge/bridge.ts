@@ -35,7 +35,9 @@ export class Bridge implements Component<BridgeSettings>, BridgeView {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #listeners: (() => void)[] = [];
-  readonly #rates = new Map<BridgedStream, Rates>();
+  /** Of streams that somebody asked for; a stream that vanished takes its own along. */
+  readonly #rates = new WeakMap<BridgedStream, Rates>();
+  readonly #replaying = new Set<BridgedStream>();
   #databases: readonly Database[] = [];
   #flow: Flow | undefined;
   #sink: Sink<Slot<Outgoing>> | undefined;
@@ -186,14 +188,13 @@ export class Bridge implements Component<BridgeSettings>, BridgeView {
     if (flow === undefined || database === undefined || stream === undefined)
       return `The stream ${name} is not forwarded`;
     if (!flow.isReady || flow.pauses.size > 0) return 'Not now: the bridge is not connected, or paused';
-    return replayDeadLetters({
-      database,
-      stream,
-      mode: redisTarget(this.#settings).mode,
-      flow,
-      limit,
-      clock: this.#clock,
-    });
+    // A second call would publish what the first has under way once more.
+    if (this.#replaying.has(stream)) return `Not now: the dead letters of ${name} are being replayed`;
+    this.#replaying.add(stream);
+    const { mode } = redisTarget(this.#settings);
+    return replayDeadLetters({ database, stream, mode, flow, limit, clock: this.#clock }).finally(() =>
+      this.#replaying.delete(stream),
+    );
   }
 
   #countedLosses = 0;

@@ -1,4 +1,4 @@
-import type { Clock, Log, TokenBucket } from '@iotedge-redis/common';
+import type { Clock, Log } from '@iotedge-redis/common';
 import type { BridgedStream, Outgoing } from '../streams/bridged-stream.ts';
 import type { Lane, Slot } from './lane.ts';
 import { Latch } from './latch.ts';
@@ -6,14 +6,13 @@ import { Outbox } from './outbox.ts';
 import type { Entry } from '../streams/redis-replies.ts';
 import type { Refusal, Sink } from '../sink/sink.ts';
 import { RefusalGuard } from './refusal-guard.ts';
+import { Room } from './room.ts';
+import type { RoomOptions } from './room.ts';
 
-export interface FlowOptions {
+export interface FlowOptions extends RoomOptions {
   readonly sink: Sink<Slot<Outgoing>>;
   readonly window: number;
-  readonly batchSize: number;
   readonly maxDeliveries: number;
-  readonly messageBucket: TokenBucket | undefined;
-  readonly byteBucket: TokenBucket | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** The entry is done: acknowledge it. */
@@ -27,7 +26,6 @@ export interface FlowOptions {
   readonly isActive: () => boolean;
 }
 
-const MAX_HELD_BYTES = 8 * 1024 * 1024;
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** The holder of a pause that only it can end. */
 export const SETTING = 'setting';
@@ -44,12 +42,13 @@ export class Flow {
   #isReady = false;
   #isStopped = false;
   readonly #refusals: RefusalGuard;
-  #averageBytes = 64 * 1024;
+  readonly #room: Room;
   #isPumping = false;
   losses = 0;
 
   constructor(options: FlowOptions) {
     this.#options = options;
+    this.#room = new Room(options);
     this.outbox = new Outbox({
       window: options.window,
       windowBytes: WINDOW_BYTES,
@@ -71,6 +70,7 @@ export class Flow {
   start(): void {
     this.#options.sink.start({
       ready: () => this.#ready(),
+      changed: () => this.#options.onChange(),
       lost: (reason) => this.#lost(reason),
       acked: (slot) => this.#acked(slot),
       refused: (slot, refusal) => this.#refused(slot, refusal),
@@ -109,23 +109,12 @@ export class Flow {
   /** How many entries may be read now; 0 when it is not worth a read. Nothing is read that cannot soon be sent. */
   room(): number {
     if (!this.#isReady || this.#isStopped || this.#pauses.size > 0 || !this.#options.isActive()) return 0;
-    const { batchSize, messageBucket, byteBucket } = this.#options;
-    if (byteBucket?.available() === 0) return 0;
-    const capacity = this.#window + Math.max(this.#window, batchSize);
-    const byBytes = Math.floor((MAX_HELD_BYTES - this.outbox.heldBytes) / this.#averageBytes);
-    const free = Math.min(
-      capacity - this.outbox.held,
-      this.outbox.held === 0 ? Math.max(1, byBytes) : byBytes,
-    );
-    // Many small reads would cost more than they bring while there is enough to send.
-    if (free < Math.min(batchSize, capacity / 4) && this.outbox.held > 0) return 0;
-    return Math.max(0, messageBucket === undefined ? free : Math.min(free, messageBucket.available()));
+    return this.#room.entries(this.outbox, this.#window);
   }
 
   /** Milliseconds until a rate cap lets the next entry be read. */
   roomInMs(): number {
-    const { messageBucket, byteBucket } = this.#options;
-    return Math.max(messageBucket?.waitMs() ?? 0, byteBucket?.waitMs() ?? 0);
+    return this.#room.waitMs();
   }
 
   /** Takes entries of a stream in, in their order. */
@@ -147,6 +136,7 @@ export class Flow {
         now,
       );
       stream.count('read');
+      stream.sized(entry.pairs);
       if (again) stream.count('redelivered');
       if (outgoing === undefined) {
         stream.count('filtered');
@@ -161,9 +151,7 @@ export class Flow {
   }
 
   add(lane: Lane<Outgoing>, outgoing: Outgoing): Slot<Outgoing> {
-    this.#options.messageBucket?.spend(1);
-    this.#options.byteBucket?.spend(outgoing.bytes);
-    this.#averageBytes += (Math.max(64, outgoing.bytes) - this.#averageBytes) / 32;
+    this.#room.took(outgoing.bytes);
     return this.outbox.add(lane, outgoing);
   }
 
@@ -214,7 +202,7 @@ export class Flow {
     for (const slot of this.outbox.lost()) {
       const { entry } = slot;
       this.#options.log.warn('an entry makes the broker close the connection', {
-        stream: entry.stream,
+        stream: entry.source.shown,
         db: entry.db,
         id: entry.id,
         reason,
@@ -248,9 +236,13 @@ export class Flow {
 
   /** Answers false when the bridge pauses instead. */
   #bury(slot: Slot<Outgoing>, refusal: Refusal): boolean {
-    return this.#refusals.refused(refusal, () => {
+    const bury = (): void => {
       this.outbox.settle(slot);
       this.#options.dead(slot.entry, refusal);
-    });
+    };
+    if (slot.entry.replay === undefined) return this.#refusals.refused(refusal, bury);
+    // It is a dead letter already, and says nothing of the entries that come now.
+    bury();
+    return true;
   }
 }

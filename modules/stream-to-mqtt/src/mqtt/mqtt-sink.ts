@@ -1,18 +1,19 @@
-import type { Clock, Log, Schedule } from '@iotedge-redis/common';
-import { SuiteError, errorText, exponential, sleep, systemClock } from '@iotedge-redis/common';
+import type { Clock, Log } from '@iotedge-redis/common';
+import { errorText, systemClock } from '@iotedge-redis/common';
+import { BrokerConnections } from './broker-connections.ts';
+import type { ConnectionEnd } from './broker-connections.ts';
 import { FrameSplitter } from './frame-splitter.ts';
 import { sendControl } from './control-message.ts';
 import { Flights } from './flights.ts';
 import { MessageEncoder } from './message-encoder.ts';
-import { LAST_OWN_ID } from './message-ids.ts';
+import { LAST_OWN_ID, LIBRARY_WINDOW } from './message-ids.ts';
 import type { BrokerAddress } from './mqtt-address.ts';
 import { hex, outcomeOf, reasonText } from './mqtt-outcome.ts';
 import { packetSize, propertiesFor } from './mqtt-properties.ts';
 import type { PropertyRules } from './mqtt-properties.ts';
-import { openSession, publishStatus } from './mqtt-session.ts';
+import { publishStatus } from './mqtt-session.ts';
 import type { Session, SessionOptions } from './mqtt-session.ts';
 import type { Message, Refusal, Sink, SinkEvents, SinkStatus } from '../sink/sink.ts';
-import { isAborted } from '../flow/is-aborted.ts';
 
 export interface MqttSinkOptions extends SessionOptions {
   /** Tried in turn. */
@@ -26,20 +27,18 @@ export interface MqttSinkOptions extends SessionOptions {
 
 /** Half of the packet identifiers, so that a free one is always near. */
 const MAX_WINDOW = LAST_OWN_ID / 2;
-const RETRY = { firstMs: 100, maxMs: 10_000 };
 const STOP_STATUS_MS = 1000;
 
 /** Publishes to one of several brokers, one connection after the other; what is in flight is lost with its connection. */
 export class MqttSink<K> implements Sink<K> {
   readonly #options: MqttSinkOptions;
   readonly #clock: Clock;
-  readonly #schedule: Schedule;
+  readonly #connections: BrokerConnections;
   readonly #stopping = new AbortController();
   readonly #inFlight = new Flights<K>();
   readonly #encoder: MessageEncoder;
   #events: SinkEvents<K> | undefined;
   #session: Session | undefined;
-  #status: SinkStatus;
   #running: Promise<void> | undefined;
   #sessionAcks = 0;
   #controlAt: number | undefined;
@@ -53,11 +52,14 @@ export class MqttSink<K> implements Sink<K> {
       qos: options.qos,
       retain: options.retain,
     });
-    this.#schedule = exponential({
-      ...RETRY,
-      ...(options.random === undefined ? {} : { random: options.random }),
+    const { addresses, log, random } = options;
+    this.#connections = new BrokerConnections({
+      addresses,
+      session: options,
+      log,
+      clock: this.#clock,
+      ...(random === undefined ? {} : { random }),
     });
-    this.#status = { state: 'connecting', since: new Date(this.#clock.now()) };
   }
 
   get place(): string {
@@ -65,21 +67,28 @@ export class MqttSink<K> implements Sink<K> {
   }
 
   get status(): SinkStatus {
-    return this.#status;
+    return this.#connections.status;
   }
 
   get window(): number {
-    return Math.min(this.#session?.limits.receiveMaximum ?? 0, MAX_WINDOW);
+    const most = this.#options.qos === 2 ? LIBRARY_WINDOW : MAX_WINDOW;
+    return Math.min(this.#session?.limits.receiveMaximum ?? 0, most);
   }
 
   start(events: SinkEvents<K>): void {
     this.#events = events;
-    this.#running = this.#run(this.#stopping.signal).catch(() => undefined);
+    this.#running = this.#connections
+      .run(this.#stopping.signal, {
+        use: (session) => this.#use(session),
+        lost: (reason) => events.lost(reason),
+        failed: () => events.changed(),
+      })
+      .catch(() => undefined);
   }
 
   refusal(message: Message): Refusal | undefined {
     const limit = this.#session?.limits.maximumPacketSize;
-    if (limit === undefined || message.bytes + 1024 < limit) return undefined;
+    if (limit === undefined || atMost(message) < limit) return undefined;
     const { qos } = this.#options;
     const size = packetSize(message.topic, message.payload.length, qos, this.#propertiesOf(message));
     if (size <= limit) return undefined;
@@ -160,7 +169,7 @@ export class MqttSink<K> implements Sink<K> {
     const session = this.#session;
     this.#session = undefined;
     this.#stopping.abort();
-    this.#setStatus('stopped');
+    this.#connections.stopped();
     if (session !== undefined) {
       const wait = AbortSignal.any([signal, AbortSignal.timeout(STOP_STATUS_MS)]);
       // Only an ordinary DISCONNECT keeps the broker from sending the will as well.
@@ -187,43 +196,8 @@ export class MqttSink<K> implements Sink<K> {
     } else this.recycle(`the broker answered ${hex(code)}, ${reasonText(code)}`);
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
-    const { addresses, log } = this.#options;
-    let failures = 0;
-    for (let turn = 0; !signal.aborted; turn += 1) {
-      const address = addresses[turn % addresses.length];
-      if (address === undefined) throw new SuiteError('INTERNAL', 'connecting to a broker: no address');
-      let reason: string;
-      try {
-        const session = await openSession(address, this.#options, signal, this.#clock);
-        if (isAborted(signal)) {
-          session.client.end(true);
-          return;
-        }
-        failures = await this.#use(session, failures);
-        if (isAborted(signal)) return;
-        reason = this.#recycleReason === '' ? await session.ended : this.#recycleReason;
-        this.#inFlight.clear();
-        log.warn('the connection to the broker is lost', { place: address.text, reason });
-        this.#events?.lost(reason);
-        // The address that worked is the first to be tried again.
-        turn -= 1;
-      } catch (error) {
-        if (isAborted(signal)) return;
-        reason = errorText(error);
-        const isNews = this.#status.reason !== reason;
-        const fields = { place: address.text, reason };
-        if (isNews) log.warn('the broker is not available', fields);
-        else log.debug('the broker is still not available', fields);
-      }
-      this.#setStatus('down', reason);
-      failures += 1;
-      await sleep(this.#schedule(failures), signal, this.#clock).catch(() => undefined);
-    }
-  }
-
-  /** Until the connection ends. Answers the failures in a row: none when anything was acknowledged. */
-  async #use(session: Session, failures: number): Promise<number> {
+  /** Until the connection ends. */
+  async #use(session: Session): Promise<ConnectionEnd> {
     this.#session = session;
     session.stream.splitter = new FrameSplitter(
       (messageId) => messageId <= LAST_OWN_ID,
@@ -234,17 +208,20 @@ export class MqttSink<K> implements Sink<K> {
     this.#sessionAcks = 0;
     this.#controlAt = undefined;
     this.#recycleReason = '';
-    this.#options.log.info('connected to the broker', { place: session.address.text, ...session.limits });
-    this.#setStatus('ready');
     const stopWatching = this.#watch();
+    let reason: string;
     try {
       this.#events?.ready();
-      await session.ended;
+      reason = await session.ended;
     } finally {
       stopWatching();
       if (this.#session === session) this.#session = undefined;
+      this.#inFlight.clear();
     }
-    return this.#sessionAcks > 0 ? 0 : failures;
+    return {
+      reason: this.#recycleReason === '' ? reason : this.#recycleReason,
+      wasUseful: this.#sessionAcks > 0,
+    };
   }
 
   #watch(): () => void {
@@ -258,12 +235,11 @@ export class MqttSink<K> implements Sink<K> {
     look();
     return () => cancel();
   }
+}
 
-  #setStatus(state: SinkStatus['state'], reason?: string): void {
-    if (this.#status.state === 'stopped') return;
-    const since = this.#status.state === state ? this.#status.since : new Date(this.#clock.now());
-    this.#status = { state, since, ...(reason === undefined ? {} : { reason }) };
-  }
+/** More than the packet can have: a unit of UTF-16 takes three bytes at most, and what else it holds is short. */
+function atMost({ payload, topic, label }: Message): number {
+  return payload.length + (topic.length + label.length) * 3 + 1024;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -3,21 +3,24 @@ import type { JsonValue } from '@iotedge-redis/common';
 import type { FilterRule } from '../shape/filter.ts';
 import { EXTRAS } from '../shape/payload.ts';
 import type { Extra } from '../shape/payload.ts';
+import { fromJsonText, isTexts, textsOf } from './settings-texts.ts';
 
-function isTexts(value: JsonValue | undefined): value is string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+/** An empty list would be a rule that lets nothing through, or that never applies: acknowledged unpublished, or not filtered. */
+function isSomeTexts(value: JsonValue): value is string[] {
+  return isTexts(value) && value.length > 0;
 }
 
-const RULE = 'expected an array of rules {"field", "values" | "not" | "exists", "streams"}';
+const RULE =
+  'expected an array of rules {"field", "values" | "not" | "exists", "streams"} whose lists are not empty';
 
 function readRule(value: JsonValue): FilterRule {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new FieldProblem(RULE);
   const { field, values, not, exists, streams, ...rest } = value;
   if (typeof field !== 'string' || field === '' || Object.keys(rest).length > 0) throw new FieldProblem(RULE);
   if (values === undefined && not === undefined && exists === undefined) throw new FieldProblem(RULE);
-  if (values !== undefined && !isTexts(values)) throw new FieldProblem(RULE);
-  if (not !== undefined && !isTexts(not)) throw new FieldProblem(RULE);
-  if (streams !== undefined && !isTexts(streams)) throw new FieldProblem(RULE);
+  if (values !== undefined && !isSomeTexts(values)) throw new FieldProblem(RULE);
+  if (not !== undefined && !isSomeTexts(not)) throw new FieldProblem(RULE);
+  if (streams !== undefined && !isSomeTexts(streams)) throw new FieldProblem(RULE);
   if (exists !== undefined && typeof exists !== 'boolean') throw new FieldProblem(RULE);
   return {
     field,
@@ -31,16 +34,6 @@ function readRule(value: JsonValue): FilterRule {
 function readRules(value: JsonValue): readonly FilterRule[] {
   if (!Array.isArray(value)) throw new FieldProblem(RULE);
   return value.map(readRule);
-}
-
-function fromJsonText<T>(given: string, read: (value: JsonValue) => T, expected: string): T {
-  let value: JsonValue;
-  try {
-    value = JSON.parse(given) as JsonValue;
-  } catch {
-    throw new FieldProblem(expected);
-  }
-  return read(value);
 }
 
 const RENAME = 'expected old=new, separated by commas (in the twin: an object)';
@@ -143,13 +136,7 @@ export const shapeFields = {
     type: `some of ${EXTRAS.join(', ')}`,
     default: [],
     description: 'Further fields of the payload.',
-    fromText: (given) =>
-      extras(
-        given
-          .split(',')
-          .map((part) => part.trim())
-          .filter((part) => part !== ''),
-      ),
+    fromText: (given) => extras(textsOf(given)),
     fromJson(value) {
       if (typeof value === 'string') return this.fromText(value);
       if (!isTexts(value)) throw new FieldProblem(`expected some of ${EXTRAS.join(', ')}`);

@@ -1,4 +1,5 @@
 import { custom, FieldProblem, flag, integer, list, text, choice } from '@iotedge-redis/common';
+import { textsOf } from './settings-texts.ts';
 
 function databases(given: readonly string[]): readonly number[] {
   const numbers = given.map(Number);
@@ -16,13 +17,7 @@ export const streamFields = {
     type: 'numbers of databases, separated by commas',
     default: [],
     description: 'Databases that are read; without it, the one of REDIS_DB or of the endpoint.',
-    fromText: (given) =>
-      databases(
-        given
-          .split(',')
-          .map((part) => part.trim())
-          .filter((part) => part !== ''),
-      ),
+    fromText: (given) => databases(textsOf(given)),
     fromJson(value) {
       if (typeof value === 'string') return this.fromText(value);
       if (!Array.isArray(value) || !value.every((item) => typeof item === 'number')) {

@@ -46,7 +46,9 @@ export function createPayloads(
     };
   }
   const head = `{"stream":${JSON.stringify(source.stream)},"id":"`;
-  const data = dataWriter(rules);
+  // A map: fields may be called like what every object has.
+  const renames = new Map(Object.entries(rules.rename));
+  const data = dataWriter(rules, renames);
   const extras = rules.extras.length > 0;
   let lastTime = '';
   let lastStamp = '';
@@ -59,15 +61,16 @@ export function createPayloads(
       lastStamp = idTimestamp(id);
     }
     let text = `${head}${id}","data":${data(pairs)},"timestamp":"${lastStamp}"`;
-    if (hasBinary(pairs)) text += binaryFlags(rules, pairs);
+    if (hasBinary(pairs)) text += binaryFlags(rules.select, renames, pairs);
     if (extras) text += extraFields(rules.extras, source, entry);
     return { payload: Buffer.from(`${text}}`) };
   };
 }
 
-function dataWriter(rules: PayloadRules): (pairs: Pairs) => string {
+type Renames = ReadonlyMap<string, string>;
+
+function dataWriter(rules: PayloadRules, renames: Renames): (pairs: Pairs) => string {
   const { parseNumbers } = rules;
-  const renames = new Map(Object.entries(rules.rename));
   // Names repeat from entry to entry: their JSON form is kept, for a bounded number of them.
   const names = new Map<string, string>();
   const nameText = (given: string): string => {
@@ -94,7 +97,7 @@ function dataWriter(rules: PayloadRules): (pairs: Pairs) => string {
 }
 
 /** The last value of a name counts, as it does where the entry is read into a map. */
-function uniquePairs(pairs: Pairs, renames: ReadonlyMap<string, string>, parseNumbers: boolean): string {
+function uniquePairs(pairs: Pairs, renames: Renames, parseNumbers: boolean): string {
   const byName = new Map<string, string>();
   for (let at = 0; at + 1 < pairs.length; at += 2) {
     const given = jsonName(pairs[at]);
@@ -123,13 +126,18 @@ function valueText(bytes: Buffer | undefined, parseNumbers: boolean): string {
   return parseNumbers && isExactNumber(text) ? text : JSON.stringify(text);
 }
 
+/** The smallest double with all of its digits. */
+const MIN_NORMAL = 2 ** -1022;
+
 /** Its text goes out as it is, so only what every reader's double holds without loss counts as a number. */
 function isExactNumber(text: string): boolean {
-  return (
-    NUMBER.test(text) &&
-    text.replace(/[eE].*$/, '').replaceAll(/[-.]/g, '').length <= 15 &&
-    Number.isFinite(Number(text))
-  );
+  if (!NUMBER.test(text)) return false;
+  const digits = text.replace(/[eE].*$/, '').replaceAll(/[-.]/g, '');
+  if (digits.length > 15) return false;
+  // Too small is as lost as too large. A zero with a sign is one to some readers only.
+  if (!/[1-9]/.test(digits)) return !text.startsWith('-');
+  const size = Math.abs(Number(text));
+  return size >= MIN_NORMAL && size < Infinity;
 }
 
 function hasBinary(pairs: Pairs): boolean {
@@ -144,13 +152,13 @@ function isBinary(bytes: Buffer): boolean {
 }
 
 /** Names the fields whose value, or whose name itself, stands in base64. */
-function binaryFlags(rules: PayloadRules, given: Pairs): string {
-  const pairs = rules.select.length > 0 ? selected(given, rules.select) : given;
+function binaryFlags(select: readonly string[], renames: Renames, given: Pairs): string {
+  const pairs = select.length > 0 ? selected(given, select) : given;
   const values = new Set<string>();
   const names = new Set<string>();
   for (let at = 0; at + 1 < pairs.length; at += 2) {
     const name = jsonName(pairs[at]);
-    const published = rules.rename[name] ?? name;
+    const published = renames.get(name) ?? name;
     const nameBytes = pairs[at];
     const valueBytes = pairs[at + 1];
     if (nameBytes !== undefined && isBinary(nameBytes)) names.add(published);

@@ -28,6 +28,8 @@ export interface Refusal {
 /** What a sink tells the bridge; `key` is what the message was published with. */
 export interface SinkEvents<K> {
   ready(): void;
+  /** The status has another reason. `ready` and `lost` tell of the other changes. */
+  changed(): void;
   /** Nothing that was in flight will be answered any more. */
   lost(reason: string): void;
   acked(key: K): void;

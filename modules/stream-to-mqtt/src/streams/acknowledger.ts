@@ -86,7 +86,7 @@ export class Acknowledger {
       if (stream.toAck.length > 0) this.#dirty.add(stream);
       return true;
     } catch (error) {
-      this.#log.debug('acknowledging is to be repeated', { stream: stream.name, error: errorText(error) });
+      this.#log.debug('acknowledging is to be repeated', { stream: stream.shown, error: errorText(error) });
       // Ids of a group that was lost meanwhile mean nothing to the new one.
       if (stream.epoch === epoch) stream.toAck = [...ids, ...stream.toAck];
       this.#dirty.add(stream);

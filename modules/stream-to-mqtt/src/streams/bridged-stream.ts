@@ -81,6 +81,8 @@ export class BridgedStream {
   /** The key as the argument of a command that names many: a text is encoded several times as fast as bytes. */
   readonly argument: string | Buffer;
   readonly name: string;
+  /** The name for logs, metrics and answers: without control characters, and of a bounded length. */
+  readonly shown: string;
   readonly #label: string;
   readonly isExplicit: boolean;
   readonly lane: Lane<Outgoing>;
@@ -92,6 +94,8 @@ export class BridgedStream {
   claimCursor = '0-0';
   hadGroup = false;
   epoch = 0;
+  /** Of its entries, about; a guess on the large side until the first one was seen. */
+  averageBytes = UNSEEN_BYTES;
   /** The last read answered as much as was asked for: there is more. */
   isHot = false;
   problem: string | undefined;
@@ -122,11 +126,19 @@ export class BridgedStream {
     this.argument = isAscii(options.key) ? this.id : options.key;
     this.name = options.name;
     this.#label = labelOf(options.key);
+    this.shown = shortened(this.#label);
     this.isExplicit = options.isExplicit;
     this.lane = options.lane;
     this.shaping = options.shaping;
     this.messageBucket = options.messageBucket;
     this.byteBucket = options.byteBucket;
+  }
+
+  /** An entry was read. */
+  sized(pairs: Pairs): void {
+    let bytes = 64;
+    for (const part of pairs) bytes += part.length;
+    this.averageBytes += (bytes - this.averageBytes) * (this.averageBytes === UNSEEN_BYTES ? 1 : 1 / 8);
   }
 
   count(what: keyof StreamCounters, by = 1): void {
@@ -194,4 +206,11 @@ export class BridgedStream {
   }
 }
 
+const MAX_SHOWN = 200;
+
+function shortened(text: string): string {
+  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
+}
+
 const EMPTY = Buffer.alloc(0);
+const UNSEEN_BYTES = 512 * 1024;

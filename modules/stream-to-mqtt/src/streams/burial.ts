@@ -78,7 +78,7 @@ export class Burial {
     });
     stream.count('deadLettered');
     const where = {
-      stream: stream.name,
+      stream: stream.shown,
       db: stream.db,
       id: entry.id,
       code: refusal.code,

@@ -1,22 +1,11 @@
-import type { Clock, Log } from '@iotedge-redis/common';
 import { errorText, sleep } from '@iotedge-redis/common';
 import type { BridgedStream } from './bridged-stream.ts';
-import type { Flow } from '../flow/flow.ts';
-import type { Operations } from './operations.ts';
-import type { GroupReads } from './group-reads.ts';
-import type { StreamSource } from './stream-source.ts';
+import type { ReadingParts } from './reading-parts.ts';
+import { MAX_HELD_BYTES } from '../flow/room.ts';
 import { isAborted } from '../flow/is-aborted.ts';
 
-export interface ClaimOptions {
-  readonly source: StreamSource;
-  readonly reads: GroupReads;
-  readonly streams: () => readonly BridgedStream[];
-  readonly flow: Flow;
-  readonly operations: Operations;
+export interface ClaimOptions extends ReadingParts {
   readonly minIdleMs: number;
-  readonly wantsDeliveries: boolean;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 /** XAUTOCLAIM looks at ten times as many pending entries in one call. */
@@ -89,7 +78,9 @@ export class Claims {
     const { source, flow, minIdleMs, wantsDeliveries } = this.#options;
     do {
       if (signal.aborted || flow.room() === 0 || stream.phase !== 'new') return;
-      const claimed = await source.claim(stream.key, stream.claimCursor, minIdleMs, CLAIM_COUNT);
+      const bySize = Math.max(1, Math.floor(MAX_HELD_BYTES / stream.averageBytes));
+      const count = Math.min(CLAIM_COUNT, bySize);
+      const claimed = await source.claim(stream.key, stream.claimCursor, minIdleMs, count);
       stream.claimCursor = claimed.cursor;
       stream.count('trimmed', claimed.deleted.length);
       const known = stream.inHand();

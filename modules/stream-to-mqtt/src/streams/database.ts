@@ -4,11 +4,12 @@ import { Acknowledger } from './acknowledger.ts';
 import type { BridgedStream } from './bridged-stream.ts';
 import { Burial } from './burial.ts';
 import { Claims } from './claims.ts';
-import { findStreams } from './discovery.ts';
+import { findStreams, searchRestMs } from './discovery.ts';
 import { GroupReads } from './group-reads.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { Operations } from './operations.ts';
 import { Reader } from './reader.ts';
+import type { ReadingParts } from './reading-parts.ts';
 import { streamChooser } from './stream-choice.ts';
 import { StreamRegistry } from './stream-registry.ts';
 import type { RegistryOptions } from './stream-registry.ts';
@@ -23,13 +24,10 @@ export interface DatabaseOptions extends RegistryOptions {
   readonly operations: Operations;
   readonly log: Log;
   readonly onStreams: () => void;
-  readonly random?: () => number;
+  readonly onFigures: () => void;
 }
 
 const ABSENT_RETRY_MS = 1000;
-const MIN_REST_MS = 2000;
-/** One call keeps Redis busy for about a millisecond. */
-const REST_PER_CALL_MS = 100;
 
 /** Everything about one database: which streams it has, and the loops that read, claim, acknowledge and keep house. */
 export class Database {
@@ -93,6 +91,7 @@ export class Database {
       dropsOldest: settings.maxBacklogPolicy === 'dropOldest',
       consumerExpiryMs: settings.consumerExpiryMs,
       isReading: () => flow.room() > 0,
+      onFigures: options.onFigures,
       clock,
       log,
     });
@@ -114,35 +113,26 @@ export class Database {
   run(): void {
     const { settings, flow, operations, clock, log } = this.#options;
     const { signal } = this.#stopping;
-    const { source, acknowledger } = this;
-    const streams = (): readonly BridgedStream[] => this.streams;
-    const wantsDeliveries = settings.payloadExtras.includes('deliveryCount');
-    const reader = new Reader({
-      source,
+    const { acknowledger } = this;
+    const parts: ReadingParts = {
+      source: this.source,
       reads: this.#reads,
-      streams,
+      streams: () => this.streams,
       flow,
-      acknowledger,
       operations,
+      wantsDeliveries: settings.payloadExtras.includes('deliveryCount'),
+      clock,
+      log,
+    };
+    const reader = new Reader({
+      ...parts,
+      acknowledger,
       batchSize: settings.batchSize,
       blockMs: settings.readTimeoutMs,
       groupStart: settings.groupStart,
-      wantsDeliveries,
       takesOver: settings.singleActive,
-      clock,
-      log,
     });
-    const claims = new Claims({
-      source,
-      reads: this.#reads,
-      streams,
-      flow,
-      operations,
-      minIdleMs: settings.claimIdleMs,
-      wantsDeliveries,
-      clock,
-      log,
-    });
+    const claims = new Claims({ ...parts, minIdleMs: settings.claimIdleMs });
     this.#loops = Promise.all([
       reader.run(signal),
       claims.run(signal),
@@ -177,7 +167,7 @@ export class Database {
   }
 
   async #discoverAlways(signal: AbortSignal): Promise<void> {
-    const { settings, clock, log, random = Math.random } = this.#options;
+    const { settings, clock, log } = this.#options;
     for (;;) {
       let calls = 0;
       try {
@@ -186,11 +176,7 @@ export class Database {
         if (isAborted(signal)) return;
         log.debug('looking for streams is to be repeated', { db: this.db, error: errorText(error) });
       }
-      // A small database is searched often, a large one as rarely as the setting allows.
-      const restMs = Math.max(MIN_REST_MS, calls * REST_PER_CALL_MS);
-      // Jitter keeps a fleet that started together from scanning together.
-      const waitMs = Math.min(settings.discoveryIntervalMs, restMs) * (0.9 + 0.2 * random());
-      await sleep(waitMs, signal, clock).catch(() => undefined);
+      await sleep(searchRestMs(calls, settings.discoveryIntervalMs), signal, clock).catch(() => undefined);
       if (isAborted(signal)) return;
     }
   }
@@ -199,9 +185,9 @@ export class Database {
     const { settings, operations } = this.#options;
     const pattern = settings.include.length === 1 ? settings.include[0] : undefined;
     const chooses = streamChooser(settings.include, settings.exclude);
-    const isWanted = (key: Buffer): boolean => this.#registry.has(key) || chooses(nameOf(key));
-    const { keys, calls } = await findStreams(this.source, { isWanted, pattern, operations, signal });
-    if (!(await this.#registry.update(keys, (key) => this.source.exists(key)))) return calls;
+    const isWanted = (id: string, key: Buffer): boolean => this.#registry.has(id) || chooses(nameOf(key));
+    const { found, calls } = await findStreams(this.source, { isWanted, pattern, operations, signal });
+    if (!(await this.#registry.update(found, (key) => this.source.exists(key)))) return calls;
     this.#options.onStreams();
     this.#options.flow.latch.wake();
     return calls;

@@ -46,7 +46,7 @@ export async function bury(
   refusal: Refusal,
   limits: { readonly max: number; readonly now: number; readonly acknowledge: boolean },
 ): Promise<void> {
-  if ((await source.length(target)) >= limits.max) throw new DeadLettersFull(entry.stream, limits.max);
+  if ((await source.length(target)) >= limits.max) throw new DeadLettersFull(entry.source.shown, limits.max);
   const pairs = await contentOf(source, entry);
   const values = [
     entry.stream,
@@ -87,5 +87,5 @@ export function readDeadLetter(entry: Entry): DeadLetter | undefined {
 
 /** Where an entry's dead letters are, for texts. */
 export function deadLetterName(stream: BridgedStream): string {
-  return `dlq:${stream.name}`;
+  return `dlq:${stream.shown}`;
 }

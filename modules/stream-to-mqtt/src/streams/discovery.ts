@@ -7,20 +7,35 @@ import type { StreamSource } from './stream-source.ts';
 /** Keys looked at in one call: Redis serves nobody else meanwhile. */
 const SCAN_COUNT = 1000;
 
+const MIN_REST_MS = 2000;
+/** One call keeps Redis busy for about a millisecond. */
+const REST_PER_CALL_MS = 100;
+
+/**
+ * How long to rest after a search that took so many calls: a small database is searched often, a large one as rarely as
+ * allowed. The jitter keeps a fleet that started together from scanning together.
+ */
+export function searchRestMs(calls: number, longestMs: number, random: () => number = Math.random): number {
+  return Math.min(longestMs, Math.max(MIN_REST_MS, calls * REST_PER_CALL_MS)) * (0.9 + 0.2 * random());
+}
+
 /** A node that can be scanned by itself. */
 type Node = Pick<RedisClient, 'callBuffer'>;
 
-/** Finds the streams of one database that are wanted, by name as bytes, and tells how many calls it took. */
+/** The names of streams as bytes, by the text that keeps each of them. */
+export type Names = ReadonlyMap<string, Buffer>;
+
+/** Finds the streams of one database that are wanted, and tells how many calls it took. */
 export async function findStreams(
   source: StreamSource,
   options: {
-    readonly isWanted: (key: Buffer) => boolean;
+    readonly isWanted: (id: string, key: Buffer) => boolean;
     /** Lets Redis leave names out by itself. */
     readonly pattern: string | undefined;
     readonly operations: Operations;
     readonly signal: AbortSignal;
   },
-): Promise<{ readonly keys: readonly Buffer[]; readonly calls: number }> {
+): Promise<{ readonly found: Names; readonly calls: number }> {
   const { isWanted, pattern, operations, signal } = options;
   const found = new Map<string, Buffer>();
   let calls = 0;
@@ -44,11 +59,12 @@ export async function findStreams(
       cursor = textFrom(reply[0]);
       for (const item of listOf(reply[1])) {
         const key = bytesOf(item);
-        if (isWanted(key)) found.set(key.toString('latin1'), key);
+        const id = key.toString('latin1');
+        if (isWanted(id, key)) found.set(id, key);
       }
     } while (cursor !== '0');
   }
-  return { keys: [...found.values()], calls };
+  return { found, calls };
 }
 
 function scannable(client: RedisClient): readonly Node[] {

@@ -1,5 +1,5 @@
 import type { RedisConnection, RedisTarget } from '@iotedge-redis/common';
-import { hasVersion, sleep } from '@iotedge-redis/common';
+import { CommandBuffer, hasVersion, sendEncoded, sleep } from '@iotedge-redis/common';
 import type { StreamEntries } from './redis-replies.ts';
 import { readStreams } from './redis-replies.ts';
 
@@ -8,6 +8,13 @@ const CLUSTER_POLL_MS = 100;
 type Key = string | Buffer;
 type Argument = Key | number;
 
+/** A read that was written out, and what it asks. */
+interface Written {
+  readonly head: readonly Argument[];
+  readonly keys: readonly Key[];
+  readonly command: CommandBuffer;
+}
+
 /** Reads for the consumer, on a connection of its own: one that blocks answers nobody else. */
 export class GroupReads {
   readonly #connection: RedisConnection;
@@ -15,6 +22,7 @@ export class GroupReads {
   readonly #group: string;
   readonly #consumer: string;
   readonly #claimIdleMs: number;
+  #last: Written | undefined;
 
   constructor(options: {
     readonly mode: RedisTarget['mode'];
@@ -55,8 +63,30 @@ export class GroupReads {
       if (found.length === 0 && blockMs !== undefined) await sleep(Math.min(blockMs, CLUSTER_POLL_MS));
       return found;
     }
-    const block = blockMs === undefined ? [] : ['BLOCK', blockMs];
-    return this.#read([...head, ...block, 'STREAMS', ...keys, ...keys.map(() => '>')]);
+    const command = this.#written(blockMs === undefined ? head : [...head, 'BLOCK', blockMs], keys);
+    const [reply] = await this.#connection.run('reading streams', async (client) => {
+      const replies = await sendEncoded(client, command);
+      // An error is a reply among others there.
+      if (replies[0] instanceof Error) throw replies[0];
+      return replies;
+    });
+    return readStreams(reply);
+  }
+
+  /** At rest the same streams are asked again and again: writing out a thousand names would be most of what that costs. */
+  #written(head: readonly Argument[], keys: readonly Key[]): CommandBuffer {
+    const last = this.#last;
+    if (last !== undefined && isSame(last.head, head) && isSame(last.keys, keys)) return last.command;
+    const args = [...head, 'STREAMS'];
+    // A new one each time: the one before may still be on its way.
+    const command = new CommandBuffer(64 + keys.length * 32);
+    command.begin(1 + args.length + keys.length * 2);
+    command.text('XREADGROUP');
+    for (const arg of args) write(command, arg);
+    for (const key of keys) write(command, key);
+    keys.forEach(() => command.text('>'));
+    this.#last = { head, keys, command };
+    return command;
   }
 
   /** What this consumer holds after each cursor. */
@@ -92,4 +122,13 @@ export class GroupReads {
       await this.#connection.run('reading streams', (client) => client.callBuffer('XREADGROUP', args)),
     );
   }
+}
+
+function write(command: CommandBuffer, part: Argument): void {
+  if (typeof part === 'object') command.buffer(part);
+  else command.text(String(part));
+}
+
+function isSame(one: readonly Argument[], other: readonly Argument[]): boolean {
+  return one.length === other.length && one.every((part, at) => part === other[at]);
 }

@@ -17,6 +17,8 @@ export interface HousekeepingOptions {
   readonly consumerExpiryMs: number;
   /** False while nothing is read, so that figures change unseen. */
   readonly isReading: () => boolean;
+  /** The figures of all streams are fresh; not more often than is worth a report. */
+  readonly onFigures: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -51,7 +53,7 @@ export class Housekeeping {
   }
 
   async round(signal: AbortSignal): Promise<void> {
-    const { operations, streams, clock, consumerExpiryMs, log, source } = this.#options;
+    const { operations, streams, clock, consumerExpiryMs, log, source, onFigures } = this.#options;
     const consumers =
       consumerExpiryMs > 0 &&
       clock.now() - this.#consumersAt >= Math.min(CONSUMERS_EVERY_MS, consumerExpiryMs);
@@ -67,6 +69,7 @@ export class Housekeeping {
         await this.look(stream);
         if (consumers) await this.#forgetConsumers(stream);
       });
+      if (everyone) onFigures();
     } catch (error) {
       log.debug('housekeeping is to be repeated', { db: source.db, error: errorText(error) });
     }
@@ -120,7 +123,7 @@ export class Housekeeping {
     if (dropped > 0) {
       stream.count('dropped', dropped);
       log.warn('the oldest entries of a backlog were dropped', {
-        stream: stream.name,
+        stream: stream.shown,
         db: stream.db,
         dropped,
         kept: keep,

@@ -1,30 +1,19 @@
-import type { Clock, Log } from '@iotedge-redis/common';
 import { errorText, exponential, sleep } from '@iotedge-redis/common';
 import type { Acknowledger } from './acknowledger.ts';
 import type { BridgedStream } from './bridged-stream.ts';
-import type { Flow } from '../flow/flow.ts';
-import type { Operations } from './operations.ts';
 import type { Entry, StreamEntries } from './redis-replies.ts';
-import type { GroupReads } from './group-reads.ts';
-import type { StreamSource } from './stream-source.ts';
+import type { ReadingParts } from './reading-parts.ts';
 import { replyOf } from './stream-source.ts';
+import { MAX_HELD_BYTES } from '../flow/room.ts';
 import { isAborted } from '../flow/is-aborted.ts';
 
-export interface ReaderOptions {
-  readonly source: StreamSource;
-  readonly reads: GroupReads;
-  readonly streams: () => readonly BridgedStream[];
-  readonly flow: Flow;
+export interface ReaderOptions extends ReadingParts {
   readonly acknowledger: Acknowledger;
-  readonly operations: Operations;
   readonly batchSize: number;
   readonly blockMs: number;
   readonly groupStart: string;
-  readonly wantsDeliveries: boolean;
   /** The only active one of several takes what the others hold before anything else. */
   readonly takesOver: boolean;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 /** A busy stream is read so often before the quiet ones are asked again. */
@@ -116,7 +105,7 @@ export class Reader {
         stream.newEpoch();
         stream.count('groupsRecreated');
         log.warn('a consumer group was lost and is made anew', {
-          stream: stream.name,
+          stream: stream.shown,
           db: stream.db,
           start: groupStart,
         });
@@ -142,7 +131,7 @@ export class Reader {
   async #readOwn(own: readonly BridgedStream[], room: number, signal: AbortSignal): Promise<void> {
     const { source, reads, operations, flow, batchSize, wantsDeliveries } = this.#options;
     const chunk = own.slice(0, room);
-    const count = Math.max(1, Math.min(batchSize, Math.floor(room / chunk.length)));
+    const count = Math.max(1, Math.min(batchSize, countFor(chunk, room)));
     await operations.admit(signal);
     const replies = await reads.readOwn(chunk, count);
     const byKey = index(replies);
@@ -174,14 +163,15 @@ export class Reader {
 
   async #readNew(all: readonly BridgedStream[], room: number, signal: AbortSignal): Promise<void> {
     const { reads, operations, flow, batchSize, blockMs, clock } = this.#options;
-    const eligible = all.filter((stream) => stream.phase === 'new' && mayTake(stream));
+    const eligible = all.filter((stream) => stream.phase === 'new' && mayTake(stream) > 0);
     if (eligible.length === 0) {
       await flow.latch.wait(Math.min(blockMs, 100), signal, clock);
       return;
     }
     const { chunk, blocks } = this.#choose(eligible, room);
     // Redis counts per stream.
-    const count = Math.max(1, Math.min(batchSize, Math.floor(room / chunk.length), ...chunk.map(allowed)));
+    const allowed = chunk.reduce((least, stream) => Math.min(least, mayTake(stream)), batchSize);
+    const count = Math.max(1, Math.min(allowed, countFor(chunk, room)));
     await operations.admit(signal);
     const replies = await reads.readNew(
       chunk.map(({ argument }) => argument),
@@ -222,6 +212,12 @@ export class Reader {
   }
 }
 
+/** Entries of each stream in one read, by their number and by their size. */
+function countFor(chunk: readonly BridgedStream[], room: number): number {
+  const bytes = chunk.reduce((sum, { averageBytes }) => sum + averageBytes, 0);
+  return Math.floor(Math.min(room / chunk.length, MAX_HELD_BYTES / bytes));
+}
+
 /** Entries that are claimed in reading may be in hand here: they were then not refreshed in time. */
 function unheld(stream: BridgedStream, entries: readonly Entry[]): readonly Entry[] {
   // What was claimed stands before what is new.
@@ -230,12 +226,9 @@ function unheld(stream: BridgedStream, entries: readonly Entry[]): readonly Entr
   return entries.filter(({ id }) => !known.has(id));
 }
 
-function mayTake(stream: BridgedStream): boolean {
-  return stream.messageBucket?.available() !== 0 && stream.byteBucket?.available() !== 0;
-}
-
-function allowed(stream: BridgedStream): number {
-  return stream.messageBucket?.available() ?? Infinity;
+/** Entries that the caps of the stream let it take now. */
+function mayTake({ messageBucket, byteBucket }: BridgedStream): number {
+  return byteBucket?.available() === 0 ? 0 : (messageBucket?.available() ?? Infinity);
 }
 
 function index(replies: readonly StreamEntries[]): Map<string, readonly Entry[]> {

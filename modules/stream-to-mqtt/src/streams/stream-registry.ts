@@ -6,6 +6,7 @@ import { shapingFor } from '../shape/shaping.ts';
 import { nameOf } from '../shape/text-of.ts';
 import type { StreamCounters } from './bridged-stream.ts';
 import { BridgedStream } from './bridged-stream.ts';
+import type { Names } from './discovery.ts';
 
 export interface RegistryOptions {
   readonly db: number;
@@ -34,23 +35,22 @@ export class StreamRegistry {
     return this.#list;
   }
 
-  has(key: Buffer): boolean {
-    return this.#streams.has(idOf(key));
+  has(id: string): boolean {
+    return this.#streams.has(id);
   }
 
   find(name: string): BridgedStream | undefined {
-    return this.#list.find((stream) => stream.name === name);
+    return this.#list.find(({ name: own, shown }) => own === name || shown === name);
   }
 
   /**
    * Takes in what a search found, and lets go of what it did not find any more once nothing of it is in hand. Answers whether
    * anything changed.
    */
-  async update(keys: readonly Buffer[], exists: (key: Buffer) => Promise<boolean>): Promise<boolean> {
-    const found = new Set(keys.map(idOf));
+  async update(found: Names, exists: (key: Buffer) => Promise<boolean>): Promise<boolean> {
     let isChanged = false;
-    for (const key of keys) {
-      if (this.has(key)) continue;
+    for (const [id, key] of found) {
+      if (this.has(id)) continue;
       this.#add(key, false);
       isChanged = true;
     }
@@ -85,7 +85,7 @@ export class StreamRegistry {
       byteBucket: optionalBucket(settings.maxTopicBytesPerSecond, now),
       totals,
     });
-    this.#streams.set(idOf(key), stream);
+    this.#streams.set(stream.id, stream);
   }
 
   #shaping(key: Buffer, name: string): ReturnType<typeof shapingFor> {
@@ -94,9 +94,4 @@ export class StreamRegistry {
       settings.mqttTopicDb === 'always' || (settings.mqttTopicDb === 'auto' && isElsewhere(name, db));
     return shapingFor(settings, { db, key, name, instance, withDb });
   }
-}
-
-/** Bytes as a text that keeps each of them. */
-function idOf(key: Buffer): string {
-  return key.toString('latin1');
 }
