@@ -1,13 +1,13 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type { Clock, Log } from '@iotedge-redis/common';
 import { exponential, sleep, SuiteError } from '@iotedge-redis/common';
-import type { Watermarks } from './claim.ts';
+import type { Watermarks } from '../claim.ts';
 import type { SourceEvents } from './consumer-events.ts';
 import type { GroupSession } from './group-session.ts';
 import { kafkaError } from './kafka-errors.ts';
 import { committedOf, watermarksOf } from './kafka-offsets.ts';
-import type { TopicPartition } from './record.ts';
-import type { IngestSettings } from './settings.ts';
+import type { TopicPartition } from '../record.ts';
+import type { IngestSettings } from '../settings.ts';
 
 /** A consumer that lasted so long ended for a new reason. */
 const STEADY_MS = 30_000;
