@@ -17,7 +17,7 @@ const ofConnections = new Set(['ping', 'select']);
  * What modules try and do without when it is refused. CONFIG would let a module change the server; a list with a command that a server
  * does not know keeps that server from starting, and XACKDEL is of Redis 8.2.
  */
-const refused: Readonly<Record<string, readonly string[]>> = {
+export const refused: Readonly<Record<string, readonly string[]>> = {
   'redis-snapshot': ['config|get', 'config|set'],
   'stream-to-mqtt': ['xackdel'],
 };

@@ -6,10 +6,10 @@ import type { JsonObject, JsonValue, Metrics, MethodReply } from '@iotedge-redis
 import { Ingest } from '../../modules/kafka-ingest/src/ingest.ts';
 import { registerMetrics } from '../../modules/kafka-ingest/src/ingest-metrics.ts';
 import type { Shared } from '../../modules/kafka-ingest/src/ingest-metrics.ts';
-import { noCounts } from '../../modules/kafka-ingest/src/lane-counters.ts';
+import { noCounts } from '../../modules/kafka-ingest/src/lane/lane-counters.ts';
 import { fields } from '../../modules/kafka-ingest/src/settings.ts';
 import type { IngestSettings } from '../../modules/kafka-ingest/src/settings.ts';
-import { positionKey } from '../../modules/kafka-ingest/src/positions.ts';
+import { positionKey } from '../../modules/kafka-ingest/src/apply/positions.ts';
 import type { TestKafka } from './kafka.ts';
 import type { TestRedis } from './redis.ts';
 

@@ -1,4 +1,4 @@
-import { crc32c } from '../../modules/kafka-ingest/src/crc32c.ts';
+import { crc32c } from '../../modules/kafka-ingest/src/kafka/crc32c.ts';
 
 /** Of a record batch, from behind its length to its records. */
 export const HEADER_BYTES = 49;

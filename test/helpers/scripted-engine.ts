@@ -113,9 +113,10 @@ export class ScriptedEngine {
     this.requests.push(asked);
     const [kind = '', name = '', action = ''] =
       /^\/(\w+)(?:\/(.*?))?(?:\/(json|start|stop|wait|logs))?$/.exec(path)?.slice(1) ?? [];
-    const send = (status: number, value?: unknown): void => {
+    const send: Send = (status, value) => {
       response.writeHead(status, { 'Content-Type': 'application/json' });
       response.end(value === undefined ? undefined : JSON.stringify(value));
+      return true;
     };
     if (kind === 'version') send(200, { Version: '20.10.24', ApiVersion: '1.41', Os: 'linux' });
     else if (kind === 'networks') this.#network(asked, name, send);
@@ -125,17 +126,17 @@ export class ScriptedEngine {
     else this.#container(asked, this.#find(name), action, send, response);
   }
 
-  #network({ method, body }: EngineRequest, name: string, send: Send): void {
+  #network({ method, body }: EngineRequest, name: string, send: Send): true {
     if (method === 'POST') {
       this.networks.add((body as { Name: string }).Name);
       return send(201, { Id: 'n1' });
     }
     if (!this.networks.has(name)) return send(404, { message: `network ${name} not found` });
     // Another address of loopback: what listens there is reached from nowhere else.
-    send(200, { Name: name, IPAM: { Config: [{ Subnet: '127.0.0.0/8', Gateway: '127.0.0.2' }] } });
+    return send(200, { Name: name, IPAM: { Config: [{ Subnet: '127.0.0.0/8', Gateway: '127.0.0.2' }] } });
   }
 
-  #image({ method, query }: EngineRequest, name: string, send: Send, response: ServerResponse): void {
+  #image({ method, query }: EngineRequest, name: string, send: Send, response: ServerResponse): true {
     if (method === 'GET') {
       return this.images.has(name)
         ? send(200, { Id: 'i' })
@@ -147,24 +148,25 @@ export class ScriptedEngine {
     response.writeHead(200);
     response.write(`{"status":"Pulling from ${image}"}\r\n`);
     response.end(failure === undefined ? '{"status":"Done"}\r\n' : `{"error":"${failure}"}\r\n`);
+    return true;
   }
 
   #list({ query }: EngineRequest): unknown[] {
     const { label = [] } = JSON.parse(query['filters'] ?? '{}') as { label?: string[] };
     return [...this.containers.values()]
       .filter(({ body }) =>
-        label.every((one) => `${one.split('=')[0]}=${body.Labels[one.split('=')[0] ?? '']}` === one),
+        label.every((one) => Object.entries(body.Labels).some((pair) => pair.join('=') === one)),
       )
       .map(({ id, name }) => ({ Id: id, Names: [`/${name}`] }));
   }
 
-  #create({ query, body }: EngineRequest, send: Send): void {
+  #create({ query, body }: EngineRequest, send: Send): true {
     const name = query['name'] ?? '';
     if ([...this.containers.values()].some((one) => one.name === name))
       return send(409, { message: `Conflict. The container name "/${name}" is already in use` });
     const container = this.add(name);
     this.containers.set(container.id, { ...container, body: body as CreateBody, isRunning: false });
-    send(201, { Id: container.id, Warnings: [] });
+    return send(201, { Id: container.id, Warnings: [] });
   }
 
   #container(
@@ -173,7 +175,7 @@ export class ScriptedEngine {
     action: string,
     send: Send,
     response: ServerResponse,
-  ): void {
+  ): true {
     if (container === undefined) return send(404, { message: `No such container: ${path}` });
     if (method === 'DELETE') {
       this.containers.delete(container.id);
@@ -194,7 +196,7 @@ export class ScriptedEngine {
     if (action === 'wait') {
       if (!container.isRunning) return send(200, { StatusCode: container.exitCode });
       container.exits.push((code) => send(200, { StatusCode: code }));
-      return;
+      return true;
     }
     response.writeHead(200, { 'Content-Type': 'application/vnd.docker.raw-stream' });
     // A frame cut anywhere, as a socket may cut it.
@@ -204,6 +206,7 @@ export class ScriptedEngine {
     response.write(frames.subarray(20));
     if (container.isRunning) container.exits.push(() => response.end());
     else response.end();
+    return true;
   }
 
   #find(name: string): ScriptedContainer | undefined {
@@ -211,7 +214,8 @@ export class ScriptedEngine {
   }
 }
 
-type Send = (status: number, value?: unknown) => void;
+/** True, so that a branch may end with it: it is answered. */
+type Send = (status: number, value?: unknown) => true;
 
 function inspected({ id, body, isRunning, health }: ScriptedContainer): unknown {
   return {

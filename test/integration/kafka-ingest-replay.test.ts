@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { Redis } from 'ioredis';
 import { createLog, RedisConnection, redisTarget } from '@iotedge-redis/common';
-import { RedisSink } from '../../modules/kafka-ingest/src/redis-sink.ts';
+import { RedisSink } from '../../modules/kafka-ingest/src/apply/redis-sink.ts';
 import { replayDeadLetters } from '../../modules/kafka-ingest/src/replay.ts';
 import type { ReplayRequest, ReplayResult } from '../../modules/kafka-ingest/src/replay.ts';
 import { shapeOf } from '../../modules/kafka-ingest/src/settings.ts';

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Redis } from 'ioredis';
-import { applyScript } from '../../modules/kafka-ingest/src/apply-script.ts';
+import { applyScript } from '../../modules/kafka-ingest/src/apply/apply-script.ts';
 import { KEEPS_ALL } from '../helpers/ingest-bed.ts';
 import { startRedis } from '../helpers/redis.ts';
 

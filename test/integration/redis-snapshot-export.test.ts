@@ -280,37 +280,3 @@ test('SN-24 behind Sentinel the export reads from the replica, and Sentinel know
   await new Promise((resolve) => setTimeout(resolve, 11_000));
   assert.equal((await replicas()).length, 1);
 });
-
-test('a Cluster gives a file for each primary, under one name', async (t) => {
-  const args = ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'];
-  const [azurite, ...nodes] = await Promise.all([
-    freshContainer(),
-    startRedis(t, { args }),
-    startRedis(t, { args }),
-  ]);
-  const [first, second] = [connect(t, nodes[0].port), connect(t, nodes[1].port)];
-  await first.call('CLUSTER', ['ADDSLOTSRANGE', 0, 8191]);
-  await second.call('CLUSTER', ['ADDSLOTSRANGE', 8192, 16_383]);
-  await first.call('CLUSTER', ['MEET', '127.0.0.1', nodes[1].port]);
-  for (const until = Date.now() + 20_000; ;) {
-    const states = await Promise.all([first, second].map((node) => node.call('CLUSTER', ['INFO'])));
-    if (states.every((state) => String(state).includes('cluster_state:ok'))) break;
-    assert.ok(Date.now() < until, 'the cluster forms');
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  // a → slot 15495, b → slot 3300.
-  await second.set('a', '1');
-  await first.set('b', '2');
-  const bed = await startSnapshot(t, {
-    ...{ azurite, redis: nodes[0], stateDir: await tempDir(t) },
-    settings: { redisMode: 'cluster' },
-  });
-  const manifest = await manifestOf(azurite, await bed.run('Export'));
-  assert.equal(manifest.mode, 'cluster');
-  assert.deepEqual(
-    manifest.parts.map(({ keys }) => keys),
-    [{ '0': 1 }, { '0': 1 }],
-  );
-  for (const { blob } of manifest.parts)
-    assert.match(await checkRdb(t, await azurite.download(blob)), /RDB looks OK/);
-});

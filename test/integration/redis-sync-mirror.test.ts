@@ -46,8 +46,7 @@ async function startMirror(t: TestContext): Promise<Bed> {
     async takeEndMarkBack() {
       const [key = ''] = await client.keys('*:checkpoint');
       const held = JSON.parse((await client.get(key)) ?? '') as JsonObject;
-      const { finishedAt: _, ...rest } = held;
-      await client.set(key, JSON.stringify({ ...rest, state: 'sweeping', code: null, message: null }));
+      await client.set(key, JSON.stringify({ ...held, state: 'sweeping', code: null, message: null }));
     },
   };
 }

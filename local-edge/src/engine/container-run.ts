@@ -105,11 +105,12 @@ function watchHealth(
 ): () => void {
   const abort = new AbortController();
   const look = async (): Promise<void> => {
-    while (!abort.signal.aborted) {
+    // Ends by the abort of the wait.
+    for (;;) {
       await sleep(healthPollMs, undefined, { signal: abort.signal, ref: false });
       const facts = await client.call('GET', `/containers/${id}/json`).catch(() => null);
       const health = recordOf(recordOf(recordOf(facts)['State'])['Health']);
-      if (abort.signal.aborted) return;
+      abort.signal.throwIfAborted();
       if (health['Status'] === 'healthy') report(true, '');
       if (health['Status'] === 'unhealthy') report(false, lastWords(health['Log']));
     }

@@ -1,4 +1,4 @@
-import type { CallBuffer } from './call-buffer.ts';
+import type { CallBuffer } from './apply/call-buffer.ts';
 import type { KafkaRecord, RecordFault, TopicPartition } from './record.ts';
 
 /** Writes a record that could not be stored, for the dead-letter stream. */

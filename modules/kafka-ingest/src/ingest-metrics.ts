@@ -1,7 +1,7 @@
 import type { Metrics } from '@iotedge-redis/common';
 import type { IngestView } from './ingest-view.ts';
-import type { Counters } from './lane-counters.ts';
-import { noCounts } from './lane-counters.ts';
+import type { Counters } from './lane/lane-counters.ts';
+import { noCounts } from './lane/lane-counters.ts';
 
 const HELP: Readonly<Record<keyof Counters, readonly [string, string]>> = {
   applied: ['records_applied_total', 'Records whose effect is in Redis'],

@@ -1,7 +1,7 @@
 import type { ComponentHealth, JsonObject } from '@iotedge-redis/common';
 import type { IngestView } from './ingest-view.ts';
-import type { Counters } from './lane-counters.ts';
-import type { PartitionLane } from './partition-lane.ts';
+import type { Counters } from './lane/lane-counters.ts';
+import type { PartitionLane } from './lane/partition-lane.ts';
 
 /** Records per second since the last look, at least a second apart. */
 export class Rate {

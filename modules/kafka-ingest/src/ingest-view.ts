@@ -1,6 +1,6 @@
 import type { JsonObject, RedisStatus } from '@iotedge-redis/common';
-import type { SourceStatus } from './kafka-source.ts';
-import type { PartitionLane } from './partition-lane.ts';
+import type { SourceStatus } from './kafka/kafka-source.ts';
+import type { PartitionLane } from './lane/partition-lane.ts';
 import type { ReplayRequest, ReplayResult } from './replay.ts';
 
 /** What the direct methods and the metrics see of the part. */

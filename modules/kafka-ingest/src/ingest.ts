@@ -9,28 +9,27 @@ import type {
   RedisStatus,
 } from '@iotedge-redis/common';
 import { RedisConnection, redisTarget, systemClock } from '@iotedge-redis/common';
-import { Assignment } from './assignment.ts';
-import { DEAD_LETTERS } from './own-keys.ts';
-import { Gate } from './gate.ts';
+import { Assignment } from './kafka/assignment.ts';
+import { DEAD_LETTERS } from './apply/own-keys.ts';
+import { Gate } from './lane/gate.ts';
 import { ingestMethods } from './ingest-methods.ts';
 import type { Shared } from './ingest-metrics.ts';
 import { healthOf, laneStatus, Rate, summaryOf } from './ingest-status.ts';
 import type { IngestView } from './ingest-view.ts';
-import { createKafka } from './kafka-client.ts';
-import { KafkaSource } from './kafka-source.ts';
-import type { SourceStatus } from './kafka-source.ts';
-import { MemoryGuard } from './memory-guard.ts';
-import { PartitionLane } from './partition-lane.ts';
-import { changesKey, positionKey, Positions } from './positions.ts';
-import { RateCap } from './rate-cap.ts';
+import { KafkaSource } from './kafka/kafka-source.ts';
+import type { SourceStatus } from './kafka/kafka-source.ts';
+import { MemoryGuard } from './apply/memory-guard.ts';
+import { PartitionLane } from './lane/partition-lane.ts';
+import { changesKey, positionKey, Positions } from './apply/positions.ts';
+import { RateCap } from './lane/rate-cap.ts';
 import type { TopicPartition } from './record.ts';
-import { RedisSink } from './redis-sink.ts';
-import { refuseCluster } from './refuse-cluster.ts';
+import { RedisSink } from './apply/redis-sink.ts';
+import { refuseCluster } from './apply/refuse-cluster.ts';
 import type { ReplayRequest, ReplayResult } from './replay.ts';
 import { replayDeadLetters } from './replay.ts';
 import type { IngestSettings } from './settings.ts';
 import { shapeOf } from './settings.ts';
-import type { Shape } from './shape.ts';
+import type { Shape } from './shape/shape.ts';
 
 const SETTING = 'setting';
 const METHOD = 'method';
@@ -72,7 +71,11 @@ export class Ingest implements Component<IngestSettings>, IngestView {
     this.#sink = new RedisSink(this.#redis, target.commandTimeoutMs);
     this.#source = new KafkaSource(
       settings,
-      () => createKafka(settings, context.instance, this.#log, () => clock.now()),
+      async () => {
+        // The client library is half of what there is to load, and of no use until there are settings.
+        const { createKafka } = await import('./kafka/kafka-client.ts');
+        return createKafka(settings, context.instance, this.#log, () => clock.now());
+      },
       {
         assigned: (places) => this.#assignment.set(places),
         batch: (batch) => this.#assignment.find(batch)?.accept(batch),

@@ -2,7 +2,7 @@ import type { ModuleDefinition } from '@iotedge-redis/common';
 import { Ingest } from './ingest.ts';
 import type { Shared } from './ingest-metrics.ts';
 import { registerMetrics } from './ingest-metrics.ts';
-import { noCounts } from './lane-counters.ts';
+import { noCounts } from './lane/lane-counters.ts';
 import { checkSettings, fields, missingSettings } from './settings.ts';
 import type { IngestSettings } from './settings.ts';
 

@@ -1,13 +1,13 @@
 import type { RedisConnection } from '@iotedge-redis/common';
-import { applyScript, scriptShape } from './apply-script.ts';
-import { toBinary } from './binary-text.ts';
-import { CallBuffer } from './call-buffer.ts';
-import { DEAD_LETTERS } from './own-keys.ts';
-import { changesKey } from './positions.ts';
+import { applyScript, scriptShape } from './apply/apply-script.ts';
+import { toBinary } from './shape/binary-text.ts';
+import { CallBuffer } from './apply/call-buffer.ts';
+import { DEAD_LETTERS } from './apply/own-keys.ts';
+import { changesKey } from './apply/positions.ts';
 import type { KafkaRecord, TopicPartition } from './record.ts';
-import type { RedisSink, SentCall } from './redis-sink.ts';
-import type { Shape } from './shape.ts';
-import { writeRecord } from './shaped-record.ts';
+import type { RedisSink, SentCall } from './apply/redis-sink.ts';
+import type { Shape } from './shape/shape.ts';
+import { writeRecord } from './shape/shaped-record.ts';
 
 export interface ReplayRequest {
   /** Most dead letters to try, the oldest first. */

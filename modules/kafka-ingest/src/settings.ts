@@ -1,11 +1,11 @@
 import { checkRedis, missingRedis, parsePlace, redisFields, redisTarget } from '@iotedge-redis/common';
 import type { SettingsOf } from '@iotedge-redis/common';
-import { toBinary } from './binary-text.ts';
-import { isOwnKey } from './own-keys.ts';
-import { kafkaFields } from './settings-kafka.ts';
-import { shapeFields } from './settings-shape.ts';
-import type { Shape } from './shape.ts';
-import { Template } from './template.ts';
+import { toBinary } from './shape/binary-text.ts';
+import { isOwnKey } from './apply/own-keys.ts';
+import { kafkaFields } from './settings/settings-kafka.ts';
+import { shapeFields } from './settings/settings-shape.ts';
+import type { Shape } from './shape/shape.ts';
+import { Template } from './shape/template.ts';
 
 export const fields = { ...redisFields, ...kafkaFields, ...shapeFields };
 

@@ -39,12 +39,11 @@ export class PairScan {
     const keyEnds = this.#keyEnds;
     const valueEnds = this.#valueEnds;
     const last = Math.min(to, start + limits.bytes);
-    let at = start;
     let count = 0;
     let position = start;
     // A line end stands at `to - 1`, or the file ends there: no loop runs past it.
     while (position < last && count < limits.rows) {
-      at = position;
+      let at = position;
       while (keyEnds[block[at] ?? LF] === 0) at += 1;
       const keyEnd = at;
       if (block[at] !== this.#delimiter || at === position) break;

@@ -1,11 +1,11 @@
 import { deepEqual, equal } from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLog, RedisConnection, redisTarget } from '@iotedge-redis/common';
-import { Assignment } from '../../../modules/kafka-ingest/src/assignment.ts';
-import { Gate } from '../../../modules/kafka-ingest/src/gate.ts';
-import { noCounts } from '../../../modules/kafka-ingest/src/lane-counters.ts';
-import { PartitionLane } from '../../../modules/kafka-ingest/src/partition-lane.ts';
-import { RedisSink } from '../../../modules/kafka-ingest/src/redis-sink.ts';
+import { Assignment } from '../../../modules/kafka-ingest/src/kafka/assignment.ts';
+import { Gate } from '../../../modules/kafka-ingest/src/lane/gate.ts';
+import { noCounts } from '../../../modules/kafka-ingest/src/lane/lane-counters.ts';
+import { PartitionLane } from '../../../modules/kafka-ingest/src/lane/partition-lane.ts';
+import { RedisSink } from '../../../modules/kafka-ingest/src/apply/redis-sink.ts';
 import { shapeOf } from '../../../modules/kafka-ingest/src/settings.ts';
 import { createHeldClock } from '../../helpers/held-clock.ts';
 import { ingestSettings } from '../../helpers/ingest-part.ts';

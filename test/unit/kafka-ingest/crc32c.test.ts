@@ -1,6 +1,6 @@
 import { equal } from 'node:assert/strict';
 import { test } from 'node:test';
-import { crc32c } from '../../../modules/kafka-ingest/src/crc32c.ts';
+import { crc32c } from '../../../modules/kafka-ingest/src/kafka/crc32c.ts';
 
 test('CRC-32C agrees with the check values of the standard, at every length and place', () => {
   equal(crc32c(Buffer.from('123456789'), 0), 0xe3069283);

@@ -1,13 +1,13 @@
 import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { applyScript } from '../../../modules/kafka-ingest/src/apply-script.ts';
-import { BatchQueue } from '../../../modules/kafka-ingest/src/batch-queue.ts';
+import { applyScript } from '../../../modules/kafka-ingest/src/apply/apply-script.ts';
+import { BatchQueue } from '../../../modules/kafka-ingest/src/lane/batch-queue.ts';
 import { decideClaim } from '../../../modules/kafka-ingest/src/claim.ts';
 import type { ClaimFacts, ClaimPolicy } from '../../../modules/kafka-ingest/src/claim.ts';
-import { Gate } from '../../../modules/kafka-ingest/src/gate.ts';
-import { kafkaError } from '../../../modules/kafka-ingest/src/kafka-errors.ts';
-import { unpackLz4 } from '../../../modules/kafka-ingest/src/lz4.ts';
+import { Gate } from '../../../modules/kafka-ingest/src/lane/gate.ts';
+import { kafkaError } from '../../../modules/kafka-ingest/src/kafka/kafka-errors.ts';
+import { unpackLz4 } from '../../../modules/kafka-ingest/src/kafka/lz4.ts';
 import type { FetchedBatch } from '../../../modules/kafka-ingest/src/record.ts';
 import { checkSettings, fields, missingSettings } from '../../../modules/kafka-ingest/src/settings.ts';
 import type { IngestSettings } from '../../../modules/kafka-ingest/src/settings.ts';

@@ -1,7 +1,7 @@
 import { deepEqual } from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLog } from '@iotedge-redis/common';
-import { FaultReport } from '../../../modules/kafka-ingest/src/fault-report.ts';
+import { FaultReport } from '../../../modules/kafka-ingest/src/lane/fault-report.ts';
 import { createHeldClock } from '../../helpers/held-clock.ts';
 
 test('KI-16: bad records that follow each other are told of at once, then together every ten seconds, and none is left out', async () => {

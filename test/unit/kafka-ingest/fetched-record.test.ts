@@ -1,8 +1,8 @@
 import { deepEqual, equal } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { BatchRecords } from '../../../modules/kafka-ingest/src/fetched-record.ts';
-import type { BatchRecord } from '../../../modules/kafka-ingest/src/fetched-record.ts';
+import { BatchRecords } from '../../../modules/kafka-ingest/src/kafka/fetched-record.ts';
+import type { BatchRecord } from '../../../modules/kafka-ingest/src/kafka/fetched-record.ts';
 import { headerText } from '../../../modules/kafka-ingest/src/record.ts';
 import { batchOf, HEADER_BYTES } from '../../helpers/record-batch.ts';
 import type { GivenRecord } from '../../helpers/record-batch.ts';

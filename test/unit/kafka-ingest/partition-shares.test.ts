@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { shareOut } from '../../../modules/kafka-ingest/src/partition-shares.ts';
+import { shareOut } from '../../../modules/kafka-ingest/src/kafka/partition-shares.ts';
 
 const topics = ['a', 'b', 'constructor', '__proto__'];
 

@@ -1,6 +1,6 @@
 import { equal } from 'node:assert/strict';
 import { test } from 'node:test';
-import { RateCap } from '../../../modules/kafka-ingest/src/rate-cap.ts';
+import { RateCap } from '../../../modules/kafka-ingest/src/lane/rate-cap.ts';
 import { createHeldClock } from '../../helpers/held-clock.ts';
 
 test('records beyond the cap wait, and a new cap ends that at once', async () => {

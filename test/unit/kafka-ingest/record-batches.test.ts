@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import Decoder from 'kafkajs/src/protocol/decoder.js';
 import decodeMessages from 'kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js';
-import type { BatchRecord } from '../../../modules/kafka-ingest/src/fetched-record.ts';
-import { readRecordBatches } from '../../../modules/kafka-ingest/src/record-batches.ts';
+import type { BatchRecord } from '../../../modules/kafka-ingest/src/kafka/fetched-record.ts';
+import { readRecordBatches } from '../../../modules/kafka-ingest/src/kafka/record-batches.ts';
 import { batchOf, recordBytes, wireBatch } from '../../helpers/record-batch.ts';
 import type { GivenRecord } from '../../helpers/record-batch.ts';
 

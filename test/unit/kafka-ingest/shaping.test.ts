@@ -1,15 +1,19 @@
 import { deepEqual, equal, match } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { fromBinary, toBinary } from '../../../modules/kafka-ingest/src/binary-text.ts';
-import { CallBuffer } from '../../../modules/kafka-ingest/src/call-buffer.ts';
-import { parseFields, parseFieldsExactly, valueText } from '../../../modules/kafka-ingest/src/json-fields.ts';
+import { fromBinary, toBinary } from '../../../modules/kafka-ingest/src/shape/binary-text.ts';
+import { CallBuffer } from '../../../modules/kafka-ingest/src/apply/call-buffer.ts';
+import {
+  parseFields,
+  parseFieldsExactly,
+  valueText,
+} from '../../../modules/kafka-ingest/src/shape/json-fields.ts';
 import type { KafkaRecord } from '../../../modules/kafka-ingest/src/record.ts';
-import { writeRecord } from '../../../modules/kafka-ingest/src/shaped-record.ts';
+import { writeRecord } from '../../../modules/kafka-ingest/src/shape/shaped-record.ts';
 import { shapeOf } from '../../../modules/kafka-ingest/src/settings.ts';
 import type { IngestSettings } from '../../../modules/kafka-ingest/src/settings.ts';
-import { Template, templateProblem } from '../../../modules/kafka-ingest/src/template.ts';
-import { ttlMs } from '../../../modules/kafka-ingest/src/ttl.ts';
+import { Template, templateProblem } from '../../../modules/kafka-ingest/src/shape/template.ts';
+import { ttlMs } from '../../../modules/kafka-ingest/src/shape/ttl.ts';
 import { argumentsOf } from '../../helpers/call-arguments.ts';
 import { ingestSettings } from '../../helpers/ingest-part.ts';
 

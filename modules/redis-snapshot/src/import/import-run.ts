@@ -1,9 +1,8 @@
 import { SuiteError } from '@iotedge-redis/common';
 import type { JsonObject } from '@iotedge-redis/common';
-import { Patience } from '@iotedge-redis/common/blob';
 import { mustBeEmpty } from './empty-target.ts';
 import { sweep } from './exact-sweep.ts';
-import { flush, mustHaveNoFunctions, restoreFunctions } from './functions.ts';
+import { mustHaveNoFunctions, restoreFunctions } from './functions.ts';
 import { CheckpointStore } from './import-checkpoint.ts';
 import type { Counts, ImportCheckpoint } from './import-checkpoint.ts';
 import type { ImportOptions } from './import-options.ts';
@@ -16,20 +15,14 @@ import type { KeyScanOptions } from './key-scan.ts';
 import { isModuleKey } from './own-keys.ts';
 import { refuseBeforehand, refuseForMemory } from './refusals.ts';
 import { restorePhase } from './restore-phase.ts';
-import type { PhaseOutcome } from './restore-phase.ts';
 import { CheckpointLost } from './restore-lane.ts';
 import { chooseSpares, flushDatabase, swap } from './staging.ts';
 import type { Spares } from './staging.ts';
+import { TakeBack } from './take-back.ts';
 import { keyspaceOf, learnTarget } from './target.ts';
 import type { Target } from './target.ts';
-import { undo } from './undo.ts';
 
-/** An abort with this reason takes the import back where the policy asks for that; any other lets it go on later. */
-const CANCELLED = 'cancelled';
 const NOTHING: Counts = { restored: 0, skipped: 0, expired: 0 };
-/** How long a cancelled import waits for a Redis or a storage that is away while it takes back what it restored. */
-const TAKE_BACK_MS = 60_000;
-
 /** Brings the files into Redis, as the policy says or not at all. May be called again after it was broken off. */
 export async function runImport(options: ImportOptions): Promise<JsonObject> {
   const { clock, log } = options;
@@ -51,6 +44,7 @@ class ImportRun {
   readonly #target: Target;
   readonly #store: CheckpointStore;
   readonly #scan: KeyScanOptions;
+  readonly #takeBack: TakeBack;
   readonly #inputVersion: string;
   #counts: Counts = NOTHING;
   #deleted = 0;
@@ -63,6 +57,7 @@ class ImportRun {
     this.#target = target;
     this.#inputVersion = parts.map(({ input }) => input.version).join(' ');
     this.#store = new CheckpointStore(options.connection, options.prefix);
+    this.#takeBack = new TakeBack({ run: options, store: this.#store, parts, totals: this.#totals });
     const { connection, patience, homeDb, signal } = options;
     this.#scan = { connection, patience, homeDb, signal };
   }
@@ -73,7 +68,7 @@ class ImportRun {
     let checkpoint = held ?? (await this.#begin());
     this.#counts = checkpoint.counts;
     if (checkpoint.phase === 'undo') {
-      await this.#undo(checkpoint, []);
+      await this.#takeBack.undo(checkpoint, []);
       throw new SuiteError(
         'STOPPED',
         'importing: an earlier start had failed, and what it restored is gone again',
@@ -133,7 +128,7 @@ class ImportRun {
       await this.#functions();
     } catch (error) {
       const failure = error instanceof Error ? error : new SuiteError('INTERNAL', String(error));
-      await this.#failed(checkpoint, 'data', {
+      await this.#takeBack.failed(checkpoint, 'data', {
         counts: this.#counts,
         until: checkpoint.until,
         conflicts: [],
@@ -169,7 +164,7 @@ class ImportRun {
     this.#counts = outcome.counts;
     const { failure } = outcome;
     if (failure instanceof CheckpointLost) return this.#startOver(from);
-    if (failure !== undefined) await this.#failed(from, phase, { ...outcome, failure });
+    if (failure !== undefined) await this.#takeBack.failed(from, phase, { ...outcome, failure });
     const checkpoint: ImportCheckpoint = {
       ...from,
       ...this.#after(from, phase),
@@ -214,45 +209,6 @@ class ImportRun {
     if (phase === 'suite' && isLast) return { phase: 'sweep', part: 0, offset: 0, db };
     const suite = this.#parts[next]?.plan.suite;
     return { phase: 'suite', part: next, offset: suite?.from ?? 0, db: suite?.db ?? db };
-  }
-
-  /** Ends by throwing, after what has to be taken back is taken back. */
-  async #failed(
-    from: ImportCheckpoint,
-    phase: 'data' | 'suite',
-    outcome: PhaseOutcome & { readonly failure: Error },
-  ): Promise<never> {
-    const { policy, signal } = this.#options;
-    const isLater = signal.aborted && signal.reason !== CANCELLED;
-    const { failure } = outcome;
-    if (isLater) throw failure;
-    if (from.spares.length > 0) {
-      for (const [, spare] of from.spares) await flushDatabase(this.#lastly(), spare);
-      await this.#store.forget();
-    } else if (policy === 'failIfNotEmpty') {
-      const checkpoint: ImportCheckpoint = {
-        ...from,
-        phase: 'undo',
-        undone: phase,
-        until: outcome.until,
-        counts: this.#counts,
-      };
-      await this.#store.save(checkpoint);
-      await this.#undo(checkpoint, outcome.conflicts);
-    }
-    throw failure;
-  }
-
-  async #undo(checkpoint: ImportCheckpoint, spared: readonly Buffer[]): Promise<void> {
-    const { clock, log } = this.#options;
-    const { part, until, undone: phase = 'data' } = checkpoint;
-    const lastly = this.#lastly();
-    const inputs = this.#parts.map(({ input }) => input.by(lastly.patience));
-    const options = { ...this.#scan, ...lastly, spared, now: clock.now(), inputs };
-    const keys = await undo({ ...options, phase, part, until });
-    if (this.#totals.functions > 0) await flush(options);
-    await this.#store.forget();
-    log.warn('the import was taken back', { keys });
   }
 
   async #swap(from: ImportCheckpoint): Promise<ImportCheckpoint> {
@@ -304,24 +260,6 @@ class ImportRun {
       keys: this.#totals.keys,
       databases: [...now.keys()],
       now: clock.now(),
-    });
-  }
-
-  /** For what has to be done although the run was cancelled: as patient as before, but not ended by the same signal. */
-  #lastly(): Pick<KeyScanOptions, 'connection' | 'patience' | 'homeDb'> {
-    const { connection, homeDb, patience, signal } = this.#options;
-    return { connection, homeDb, patience: signal.aborted ? this.#hurry() : patience };
-  }
-
-  #hurry(): Patience {
-    const { clock } = this.#options;
-    const { signal } = new AbortController();
-    return new Patience({
-      signal,
-      clock,
-      maxPauseMs: 1000,
-      giveUpAfterMs: TAKE_BACK_MS,
-      onWaiting: () => undefined,
     });
   }
 }

@@ -1,4 +1,10 @@
-import { CommandBuffer, SuiteError, replyWord, sendEncodedByKey } from '@iotedge-redis/common';
+import {
+  CommandBuffer,
+  SuiteError,
+  classifyRedisError,
+  replyWord,
+  sendEncodedByKey,
+} from '@iotedge-redis/common';
 import type { RedisClient, RedisConnection, RedisTarget } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
 import type { RestoreChunk } from './restore-chunk.ts';
@@ -159,7 +165,9 @@ export class RestoreLane {
     const refused =
       target.mode === 'cluster'
         ? await connection.run('restoring keys', (client) => this.#exchangeByKey(client, chunk, tally), limit)
-        : await this.#exchangeAll(await this.#opened(), chunk, tally, limit);
+        : await this.#exchangeAll(await this.#opened(), chunk, tally, limit).catch((error: unknown) => {
+            throw classifyRedisError(error, `restoring keys at ${connection.place}`);
+          });
     if (refused !== undefined) throw refused;
   }
 

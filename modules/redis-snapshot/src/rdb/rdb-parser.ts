@@ -1,10 +1,13 @@
 import { Crc64 } from '@iotedge-redis/common';
 import { BetweenEntries, FIRST_OPCODE } from './between-entries.ts';
+import { EntryKey } from './entry-key.ts';
+import type { ByteSink } from './entry-key.ts';
 import { MODULE_TYPE, STRING, layoutsOf } from './layouts.ts';
 import type { Family, Step } from './layouts.ts';
 import { moduleTypeName } from './module-type-name.ts';
 import { RdbCursor } from './rdb-cursor.ts';
 import { RdbFailure } from './rdb-failure.ts';
+import { readHead } from './rdb-head.ts';
 import { ValueWalker } from './value-walker.ts';
 
 /** Where an entry begins, and all that has to be known to begin there. */
@@ -28,17 +31,8 @@ export interface RdbParserOptions {
   readonly from?: RdbPlace;
 }
 
-/** Takes over bytes without an object for them. */
-export interface ByteSink {
-  append(source: Buffer, start?: number, end?: number): void;
-}
-
-const MAX_KEY_BYTES = 16 * 1024 * 1024;
 /** The checksum came with this version. */
 const CRC_VERSION = 5;
-const MIN_VERSION = 1;
-const HEAD = /^(?:(REDIS)(\d{4})|(VALKEY)(\d{3}))$/;
-const HEAD_BYTES = 9;
 const FUNCTION: readonly Step[] = [STRING];
 
 type State = 'head' | 'opcode' | 'key' | 'value' | 'function' | 'passing' | 'auxValue' | 'sum' | 'end';
@@ -63,6 +57,7 @@ export class RdbParser {
 
   readonly #cursor: RdbCursor;
   readonly #between: BetweenEntries;
+  readonly #key: EntryKey;
   readonly #walker = new ValueWalker();
   readonly #keepsValues: boolean;
   readonly #crc: Crc64 | undefined;
@@ -70,10 +65,6 @@ export class RdbParser {
   #crcPos = 0;
   #state: State = 'head';
   #isInItem = false;
-  /** Where the key lies: in a buffer of its own, or in the present piece. */
-  #keyBytes: Buffer | undefined;
-  #keyStart = 0;
-  #keyEnd = 0;
   #valueStart = 0;
   /** What of the present value lies in pieces before the present one. */
   #pieces: Buffer[] = [];
@@ -84,6 +75,7 @@ export class RdbParser {
     this.#keepsValues = options.keepsValues;
     this.#cursor = new RdbCursor(from?.offset ?? 0);
     this.#between = new BetweenEntries(this.#cursor);
+    this.#key = new EntryKey(this.#cursor);
     if (from === undefined) this.#crc = Crc64.redis();
     else {
       this.family = from.family;
@@ -127,28 +119,22 @@ export class RdbParser {
   }
 
   get key(): Buffer {
-    return (this.#keyBytes ??= this.#cursor.bytes.subarray(this.#keyStart, this.#keyEnd));
+    return this.#key.bytes;
   }
 
   get keyLength(): number {
-    return this.#keyBytes?.length ?? this.#keyEnd - this.#keyStart;
+    return this.#key.length;
   }
 
-  /** Whether the key begins so. */
   keyBegins(prefix: Buffer): boolean {
-    const { length } = prefix;
-    if (this.keyLength < length) return false;
-    const bytes = this.#keyBytes ?? this.#cursor.bytes;
-    const start = this.#keyBytes === undefined ? this.#keyStart : 0;
-    // Most differ in the first byte, which is cheaper than a call.
-    return bytes[start] === prefix[0] && prefix.compare(bytes, start, start + length) === 0;
+    return this.#key.begins(prefix);
   }
 
   push(piece: Buffer): void {
     const cursor = this.#cursor;
     const state = this.#state;
     this.#sum();
-    if (state === 'value') this.#keyBytes ??= this.key;
+    if (state === 'value') this.#key.hold();
     if (this.#keepsValues && (state === 'value' || state === 'function')) {
       // A few bytes of a header may be left unread; they come again with the next piece.
       if (cursor.pos > this.#valuePos) this.#pieces.push(cursor.bytes.subarray(this.#valuePos, cursor.pos));
@@ -187,14 +173,12 @@ export class RdbParser {
   }
 
   copyKey(to: ByteSink): void {
-    if (this.#keyBytes === undefined) to.append(this.#cursor.bytes, this.#keyStart, this.#keyEnd);
-    else to.append(this.#keyBytes);
+    this.#key.copy(to);
   }
 
   /** Forgets what was said of the item before; to be called once the item is done with. */
   clear(): void {
     this.#between.clear();
-    this.#keyBytes = undefined;
     if (this.#pieces.length > 0) this.#pieces = [];
   }
 
@@ -205,7 +189,7 @@ export class RdbParser {
       case 'opcode':
         return this.#opcode();
       case 'key':
-        return this.#key();
+        return this.#entry();
       case 'value':
       case 'function':
         return this.#value(this.#state === 'value' ? 'key' : 'function');
@@ -227,15 +211,11 @@ export class RdbParser {
   }
 
   #head(): RdbItem | undefined {
-    const cursor = this.#cursor;
-    if (cursor.left < HEAD_BYTES) return 'more';
-    const match = HEAD.exec(cursor.bytes.toString('latin1', 0, HEAD_BYTES));
-    if (match === null) throw new RdbFailure(0, 'the file does not begin with REDIS or VALKEY and a version');
-    this.family = match[3] === undefined ? 'redis' : 'valkey';
-    this.version = Number(match[2] ?? match[4]);
-    if (this.version < MIN_VERSION) throw new RdbFailure(0, `there is no RDB version ${this.version}`);
+    const head = readHead(this.#cursor);
+    if (head === undefined) return 'more';
+    this.family = head.family;
+    this.version = head.version;
     this.#layouts = layoutsOf(this.family);
-    cursor.pass(HEAD_BYTES);
     this.#state = 'opcode';
     return undefined;
   }
@@ -282,27 +262,18 @@ export class RdbParser {
     this.#isInItem = true;
     cursor.pos += 1;
     this.#state = 'key';
-    return this.#key();
+    return this.#entry();
   }
 
-  #key(): RdbItem | undefined {
+  #entry(): RdbItem | undefined {
     const cursor = this.#cursor;
     const { pos } = cursor;
-    const size = cursor.plain(MAX_KEY_BYTES);
-    if (size >= 0) {
-      this.#keyStart = cursor.pos;
-      this.#keyEnd = cursor.pos += size;
-    } else {
-      const key = cursor.string(MAX_KEY_BYTES);
-      if (key === undefined) return 'more';
-      this.#keyBytes = key;
-    }
+    if (!this.#key.read()) return 'more';
     this.moduleType = undefined;
     if (this.type === MODULE_TYPE) {
       const name = moduleTypeName(cursor);
       if (name === undefined) {
         cursor.pos = pos;
-        this.#keyBytes = undefined;
         return 'more';
       }
       this.moduleType = name;

@@ -1,6 +1,6 @@
 import type { Clock, Log } from '@iotedge-redis/common';
-import type { EncodedCall } from './call.ts';
-import type { TopicPartition } from './record.ts';
+import type { EncodedCall } from '../apply/call.ts';
+import type { TopicPartition } from '../record.ts';
 
 /** A stream of bad records is one line in so much time. */
 const EVERY_MS = 10_000;

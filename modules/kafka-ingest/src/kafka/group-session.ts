@@ -4,8 +4,8 @@ import { errorText, SuiteError } from '@iotedge-redis/common';
 import type { SourceEvents } from './consumer-events.ts';
 import { kafkaError } from './kafka-errors.ts';
 import { partitionShares } from './partition-shares.ts';
-import type { TopicPartition } from './record.ts';
-import type { IngestSettings } from './settings.ts';
+import type { TopicPartition } from '../record.ts';
+import type { IngestSettings } from '../settings.ts';
 import { hasPatterns, listTopics } from './wanted-topics.ts';
 
 const COMMIT_EVERY_MS = 5000;

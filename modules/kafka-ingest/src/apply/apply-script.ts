@@ -1,7 +1,7 @@
 import { defineScript } from '@iotedge-redis/common';
 import type { RedisScript } from '@iotedge-redis/common';
-import type { Shape } from './shape.ts';
-import { DELETED, UPDATED } from './shape.ts';
+import type { Shape } from '../shape/shape.ts';
+import { DELETED, UPDATED } from '../shape/shape.ts';
 
 /** What of a shape changes the script's text. */
 export type ScriptShape = Pick<Shape, 'payload' | 'suppressUnchanged'> & {

@@ -1,7 +1,7 @@
 import { callScript, defineScript } from '@iotedge-redis/common';
 import type { RedisConnection } from '@iotedge-redis/common';
 import { SuiteError } from '@iotedge-redis/common';
-import type { TopicPartition } from './record.ts';
+import type { TopicPartition } from '../record.ts';
 
 const PREFIX = 'iotedge-redis:kafka-ingest';
 /** Version of what a position's key holds; one written by a later version of the module is not touched. */

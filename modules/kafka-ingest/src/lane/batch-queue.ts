@@ -1,4 +1,4 @@
-import type { FetchedBatch } from './record.ts';
+import type { FetchedBatch } from '../record.ts';
 
 interface Waiting {
   readonly batch: FetchedBatch;

@@ -1,4 +1,4 @@
-import type { KafkaRecord, RecordFault, RecordHeaders } from './record.ts';
+import type { KafkaRecord, RecordFault, RecordHeaders } from '../record.ts';
 
 /** Of a record batch (format 2), counted from behind its length. */
 const ATTRIBUTES_AT = 9;

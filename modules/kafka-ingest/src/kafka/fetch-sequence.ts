@@ -1,4 +1,4 @@
-import type { FetchedBatch } from './record.ts';
+import type { FetchedBatch } from '../record.ts';
 
 /** Which batch of a partition has to come next out of Kafka. */
 export class FetchSequence {

@@ -1,6 +1,6 @@
 import { choice, custom, FieldProblem, flag, integer, list, text } from '@iotedge-redis/common';
-import { PAYLOADS, VALUE_MODES } from './shape.ts';
-import { templateProblem } from './template.ts';
+import { PAYLOADS, VALUE_MODES } from '../shape/shape.ts';
+import { templateProblem } from '../shape/template.ts';
 
 const FORM =
   'text with {field}, {a.b}, {@key}, {@header:NAME}, {@topic}, {@partition}, {@offset}, {@timestamp}';

@@ -1,5 +1,5 @@
 import { classifyRedisError, replyWord } from '@iotedge-redis/common';
-import type { RecordFault } from './record.ts';
+import type { RecordFault } from '../record.ts';
 
 /**
  * What the text of an error reply to one record says of it: a fault of the record, or, as a sentence, that the server or this user's

@@ -1,11 +1,11 @@
 import type { Clock, Log } from '@iotedge-redis/common';
 import { errorText, exponential } from '@iotedge-redis/common';
-import type { ClaimDecision, ClaimPolicy, Watermarks } from './claim.ts';
-import { decideClaim } from './claim.ts';
+import type { ClaimDecision, ClaimPolicy, Watermarks } from '../claim.ts';
+import { decideClaim } from '../claim.ts';
 import type { KafkaSource } from './kafka-source.ts';
-import type { PartitionLane } from './partition-lane.ts';
-import type { Positions } from './positions.ts';
-import type { TopicPartition } from './record.ts';
+import type { PartitionLane } from '../lane/partition-lane.ts';
+import type { Positions } from '../apply/positions.ts';
+import type { TopicPartition } from '../record.ts';
 
 export interface AssignmentOptions {
   readonly source: Pick<KafkaSource, 'begin' | 'clusterId' | 'committed' | 'pause' | 'watermarks'>;

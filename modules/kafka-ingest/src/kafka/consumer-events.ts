@@ -1,4 +1,4 @@
-import type { FetchedBatch, TopicPartition } from './record.ts';
+import type { FetchedBatch, TopicPartition } from '../record.ts';
 
 /** What the source tells the module. All are called synchronously, in the order of what happens. */
 export interface SourceEvents {

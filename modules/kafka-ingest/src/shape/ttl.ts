@@ -1,7 +1,7 @@
 import type { JsonFields } from './json-fields.ts';
 import { scalarText, valueAt } from './json-fields.ts';
-import type { KafkaRecord } from './record.ts';
-import { headerText } from './record.ts';
+import type { KafkaRecord } from '../record.ts';
+import { headerText } from '../record.ts';
 
 export interface TtlRules {
   /** Seconds for records that say nothing themselves; 0 is for ever. */

@@ -1,14 +1,13 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type { Clock, Log } from '@iotedge-redis/common';
 import { exponential, sleep, SuiteError } from '@iotedge-redis/common';
-import type { Watermarks } from './claim.ts';
+import type { Watermarks } from '../claim.ts';
 import type { SourceEvents } from './consumer-events.ts';
-import { openSession } from './group-session.ts';
 import type { GroupSession } from './group-session.ts';
 import { kafkaError } from './kafka-errors.ts';
 import { committedOf, watermarksOf } from './kafka-offsets.ts';
-import type { TopicPartition } from './record.ts';
-import type { IngestSettings } from './settings.ts';
+import type { TopicPartition } from '../record.ts';
+import type { IngestSettings } from '../settings.ts';
 
 /** A consumer that lasted so long ended for a new reason. */
 const STEADY_MS = 30_000;
@@ -24,7 +23,7 @@ export interface SourceStatus {
  */
 export class KafkaSource {
   readonly #settings: IngestSettings;
-  readonly #create: () => Kafka;
+  readonly #create: () => Promise<Kafka>;
   readonly #events: SourceEvents;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -33,7 +32,13 @@ export class KafkaSource {
   #session: GroupSession | undefined;
   #running: Promise<void> | undefined;
 
-  constructor(settings: IngestSettings, create: () => Kafka, events: SourceEvents, clock: Clock, log: Log) {
+  constructor(
+    settings: IngestSettings,
+    create: () => Promise<Kafka>,
+    events: SourceEvents,
+    clock: Clock,
+    log: Log,
+  ) {
     this.#settings = settings;
     this.#create = create;
     this.#events = events;
@@ -115,7 +120,8 @@ export class KafkaSource {
   }
 
   async #open(): Promise<void> {
-    this.#session = await openSession(this.#create(), {
+    const { openSession } = await import('./group-session.ts');
+    this.#session = await openSession(await this.#create(), {
       settings: this.#settings,
       clock: this.#clock,
       log: this.#log,

@@ -1,6 +1,6 @@
 import type { Admin } from 'kafkajs';
 import { SuiteError } from '@iotedge-redis/common';
-import { patternOf } from './settings-kafka.ts';
+import { patternOf } from '../settings/settings-kafka.ts';
 
 export function hasPatterns(topics: readonly string[]): boolean {
   return topics.some((topic) => patternOf(topic) !== undefined);

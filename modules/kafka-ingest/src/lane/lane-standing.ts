@@ -1,9 +1,9 @@
 import type { Clock, Log } from '@iotedge-redis/common';
-import type { EncodedCall } from './call.ts';
+import type { EncodedCall } from '../apply/call.ts';
 import { FaultReport } from './fault-report.ts';
 import type { Counters } from './lane-counters.ts';
 import { noCounts } from './lane-counters.ts';
-import type { TopicPartition } from './record.ts';
+import type { TopicPartition } from '../record.ts';
 
 /** `faults`: too many in a row; `full`: no room for a dead letter; `policy`: a setting says to stop. */
 export type HoldKind = 'faults' | 'full' | 'policy';

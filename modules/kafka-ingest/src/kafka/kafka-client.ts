@@ -5,8 +5,8 @@ import { registerCodecs } from './codecs.ts';
 import { Kafka, logLevel } from './kafka-library.ts';
 import { OauthTokens } from './oauth-token.ts';
 import { readRecordBatches } from './record-batches.ts';
-import type { IngestSettings } from './settings.ts';
-import { brokerPlaces } from './settings.ts';
+import type { IngestSettings } from '../settings.ts';
+import { brokerPlaces } from '../settings.ts';
 
 /** A fresh client; certificates are read anew. Retries are few: the source makes another client when they are used up. */
 export function createKafka(

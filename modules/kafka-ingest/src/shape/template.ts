@@ -2,8 +2,8 @@ import { fromBinary, toBinary } from './binary-text.ts';
 import type { FlatFields } from './flat-fields.ts';
 import type { JsonFields, NumberWatch } from './json-fields.ts';
 import { scalarText, valueAt } from './json-fields.ts';
-import type { KafkaRecord } from './record.ts';
-import { headerText } from './record.ts';
+import type { KafkaRecord } from '../record.ts';
+import { headerText } from '../record.ts';
 
 /** What a template's placeholders can be filled from. */
 export interface TemplateScope {

@@ -1,13 +1,13 @@
 import type { RedisScript } from '@iotedge-redis/common';
 import { applyScript, scriptShape } from './apply-script.ts';
-import { toBinary } from './binary-text.ts';
+import { toBinary } from '../shape/binary-text.ts';
 import { CallBuffer } from './call-buffer.ts';
-import { writeDeadLetter } from './dead-letter.ts';
+import { writeDeadLetter } from '../dead-letter.ts';
 import { DEAD_LETTERS } from './own-keys.ts';
 import type { PartitionKeys } from './positions.ts';
-import type { FetchedBatch, KafkaRecord, RecordFault } from './record.ts';
-import type { Shape } from './shape.ts';
-import { writeRecord } from './shaped-record.ts';
+import type { FetchedBatch, KafkaRecord, RecordFault } from '../record.ts';
+import type { Shape } from '../shape/shape.ts';
+import { writeRecord } from '../shape/shaped-record.ts';
 
 /** Bytes of a record that is too large that its dead letter keeps. */
 const KEPT_BYTES = 65_536;

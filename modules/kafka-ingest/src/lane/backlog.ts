@@ -1,10 +1,10 @@
 import type { Clock } from '@iotedge-redis/common';
 import { BatchQueue } from './batch-queue.ts';
-import type { Blocked, EncodedCall } from './call.ts';
-import { encodeCall } from './call.ts';
-import type { PartitionKeys } from './positions.ts';
-import type { FetchedBatch, RecordFault } from './record.ts';
-import type { Shape } from './shape.ts';
+import type { Blocked, EncodedCall } from '../apply/call.ts';
+import { encodeCall } from '../apply/call.ts';
+import type { PartitionKeys } from '../apply/positions.ts';
+import type { FetchedBatch, RecordFault } from '../record.ts';
+import type { Shape } from '../shape/shape.ts';
 
 /** So many faulty records in a row are taken for a mistake in the configuration. */
 export const FAULT_LIMIT = 20;
