@@ -13,8 +13,9 @@ import {
   item,
   running,
   sampleKafka,
+  withoutSamples,
 } from '../helpers/deployed-edge.ts';
-import { makeStateDir, plainEnvironment, startEdge } from '../helpers/edge-process.ts';
+import { makeStateDir, manifestOf, plainEnvironment, startEdge } from '../helpers/edge-process.ts';
 import { findNewestRedis, NEWEST_TESTED } from '../helpers/newest-redis.ts';
 import { operatorClient, operatorLogin } from '../helpers/operator.ts';
 import { eventually } from '../helpers/site.ts';
@@ -30,7 +31,7 @@ async function denied(operator: ReturnType<typeof operatorClient>): Promise<stri
 }
 
 test('the generated file is what the local edge runs: modules leave and come as edgeAgent would have them', async (t) => {
-  const edge = await startEdge(t);
+  const edge = await startEdge(t, { flags: withoutSamples });
   const everything = await running(edge);
   await edge.invoke('redis-client', 'SetItem', 'kept:over all of it');
   const client = await edge.pidOf('redis-client');
@@ -56,7 +57,7 @@ test('the generated file is what the local edge runs: modules leave and come as 
 });
 
 test('a manifest that edgeAgent would refuse is refused with its code and words, and changes nothing', async (t) => {
-  const edge = await startEdge(t);
+  const edge = await startEdge(t, { flags: withoutSamples });
   const before = await running(edge);
   const text = readFileSync(await generated(edge), 'utf8');
   const file = join(edge.stateDir, 'wrong.json');
@@ -108,14 +109,12 @@ test('RD-6: every module works as a user of its own that may do nothing else, an
   const flags = (await operator.call('ACL', 'GETUSER', 'default')) as unknown[];
   assert.deepEqual(flags[1], ['off'], 'the default user is off and has no password that fits everything');
 
-  // Modules that wait for settings have their users, too.
-  const users = (await running(edge)).filter((name) => !/^(edge|redis$|mosquitto$)/.test(name));
-  const passwords = users.map((name) =>
+  const passwords = names.map((name) =>
     readFileSync(join(edge.stateDir, 'run', '.volumes', `${name}-secrets`, 'redis'), 'utf8'),
   );
-  assert.equal(new Set(passwords).size, users.length);
+  assert.equal(new Set(passwords).size, names.length);
   for (const name of ['FLUSHALL', 'CONFIG|SET', 'KEYS', 'SHUTDOWN', 'ACL|SETUSER', 'MIGRATE'])
-    for (const user of users) {
+    for (const user of names) {
       const [command = '', ...rest] = name.split('|');
       const dry = String(
         await operator
@@ -189,7 +188,8 @@ test('RD-7: with REDIS_TLS=on every module works, and nothing is said in clear',
 test('RD-25: Redis, the broker and all modules take less than 700 MB of a gateway even when they run from their sources', async (t) => {
   const edge = await startEdge(t);
   await everyModuleWorks(t, edge);
-  const modules = (await edge.modules()).filter(({ name, pid }) => pid !== null && !name.startsWith('edge'));
+  const { modules: deployed } = manifestOf(edge).modulesContent.$edgeAgent['properties.desired'];
+  const modules = (await edge.modules()).filter(({ name }) => Object.hasOwn(deployed, name));
   const sizes = modules.map(({ name, pid }) => {
     const kb = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${String(pid)}/status`, 'utf8'))?.[1] ?? '0';
     return { name, mb: Number(kb) / 1024 };

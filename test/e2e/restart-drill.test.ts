@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { everyModuleWorks, item, running } from '../helpers/deployed-edge.ts';
+import { everyModuleWorks, item, running, withoutSamples } from '../helpers/deployed-edge.ts';
 import { makeStateDir, startEdge } from '../helpers/edge-process.ts';
 import { startKafka } from '../helpers/kafka.ts';
 import { operatorClient } from '../helpers/operator.ts';
@@ -65,7 +65,7 @@ test('RD-23: positions in Kafka survive a restart of everything: no record is ta
     'drill',
     ['1', '2', '3'].map((n) => ({ key: `drill:${n}`, value: `{"n":${n}}` })),
   );
-  const flags = ['--port', '0', '--edge-hub-port', '0', '--no-https', '--no-sample'];
+  const flags = withoutSamples;
   const first = await startEdge(t, { stateDir, flags });
   const desired = JSON.stringify({ brokers: [kafka.address], topics: ['drill'] });
   await first.ok('module-twin', 'update', '-m', 'kafka-ingest', '--desired', desired);

@@ -8,6 +8,9 @@ import { projectRoot } from './edge-process.ts';
 import type { EdgeProcess } from './edge-process.ts';
 import { eventually } from './site.ts';
 
+/** For tests of the template's modules alone: the samples add some of their own. */
+export const withoutSamples = ['--port', '0', '--edge-hub-port', '0', '--no-https', '--no-sample'];
+
 /** Lets `edge start` bring the sample Kafka, which tests do without otherwise. */
 export const sampleKafka = { EDGE_KAFKA_ADDRESS: '' };
 
