@@ -267,7 +267,7 @@ test('AM-4 RS-38 a command does not wait for ever for room in Redis: it ends wit
   const { isDone, result } = await sync.once('resume', AbortSignal.timeout(20_000));
   assert.equal(isDone, false);
   assert.partialDeepStrictEqual(result, { state: 'failed', code: 'REDIS_MEMORY', ac: 503, written: 0 });
-  assert.match(String(result['message']), /more than 1 % of its maxmemory.*given up after 2 s/);
+  assert.match(result['message'] as string, /more than 1 % of its maxmemory.*given up after 2 s/);
 });
 
 test('a read-only Redis is waited for', async (t) => {

@@ -10,15 +10,15 @@ import { startSync } from '../helpers/sync-bed.ts';
 interface Bed {
   readonly client: Redis;
   /** Makes the file `k<from>` up to `k<to>`. */
-  upload(from: number, to: number): Promise<void>;
+  readonly upload: (from: number, to: number) => Promise<void>;
   /** One life of the module; resolves with the status at the run's end. */
-  run(more?: object): Promise<JsonObject>;
+  readonly run: (more?: object) => Promise<JsonObject>;
   /** Takes a permission from the module's user, or gives it back. */
-  permit(rule: string): Promise<unknown>;
+  readonly permit: (rule: string) => Promise<unknown>;
   /** How many keys the module keeps besides the checkpoint. */
-  kept(): Promise<number>;
+  readonly kept: () => Promise<number>;
   /** As if the module had been killed right before the mark of the run's end. */
-  takeEndMarkBack(): Promise<void>;
+  readonly takeEndMarkBack: () => Promise<void>;
 }
 
 async function startMirror(t: TestContext): Promise<Bed> {
@@ -85,7 +85,7 @@ test('RS-29 RS-35 a guarded mirror that is interrupted while it packs its lists,
   const guarded = { state: 'failed', code: 'DELETE_GUARD', deleted: 0 };
   const ended = await run();
   assert.partialDeepStrictEqual(ended, guarded);
-  assert.match(String(ended['message']), /^50 of 100 keys/);
+  assert.match(ended['message'] as string, /^50 of 100 keys/);
   // The packed ones take a single list of up to a thousand.
   assert.equal(await kept(), keysFor(50) + 1);
   await takeEndMarkBack();

@@ -65,7 +65,7 @@ test('CancelSync before the run has begun ends that run only, and leaves what Re
   assert.equal((await bed.call('CancelSync')).status, 200);
   const cancelled = await bed.until('cancelled');
   assert.partialDeepStrictEqual(cancelled, { code: 'CANCELLED', ac: 409 });
-  assert.match(String(cancelled['message']), /before it began/);
+  assert.match(cancelled['message'] as string, /before it began/);
   assert.equal(await client.get(key), mark);
   await bed.stop();
   proxy.set({ kind: 'none' });
