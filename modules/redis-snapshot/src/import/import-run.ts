@@ -22,6 +22,8 @@ import { TakeBack } from './take-back.ts';
 import { keyspaceOf, learnTarget } from './target.ts';
 import type { Target } from './target.ts';
 
+/** A Redis that loses its data so often will not have them at the end either. */
+const MAX_RESTARTS = 5;
 const NOTHING: Counts = { restored: 0, skipped: 0, expired: 0 };
 /** Brings the files into Redis, as the policy says or not at all. May be called again after it was broken off. */
 export async function runImport(options: ImportOptions): Promise<JsonObject> {
@@ -49,6 +51,7 @@ class ImportRun {
   #counts: Counts = NOTHING;
   #deleted = 0;
   #keptFunctions = 0;
+  #restarts = 0;
 
   constructor(options: ImportOptions, parts: readonly ImportPart[], target: Target) {
     this.#options = options;
@@ -163,7 +166,7 @@ class ImportRun {
     });
     this.#counts = outcome.counts;
     const { failure } = outcome;
-    if (failure instanceof CheckpointLost) return this.#startOver(from);
+    if (failure instanceof CheckpointLost && this.#restarts < MAX_RESTARTS) return this.#startOver(from);
     if (failure !== undefined) await this.#takeBack.failed(from, phase, { ...outcome, failure });
     const checkpoint: ImportCheckpoint = {
       ...from,
@@ -179,7 +182,8 @@ class ImportRun {
   /** Redis lost what was restored, or a part of it. What it still holds of that is ours, whatever the policy says of other keys. */
   async #startOver(from: ImportCheckpoint): Promise<ImportCheckpoint> {
     const { log, patience, homeDb } = this.#options;
-    log.warn('Redis lost data that this import had restored; it begins again');
+    this.#restarts += 1;
+    log.warn('Redis lost data that this import had restored; it begins again', { time: this.#restarts });
     for (const [, spare] of from.spares) await flushDatabase(this.#scan, spare);
     this.#counts = NOTHING;
     const checkpoint: ImportCheckpoint = {

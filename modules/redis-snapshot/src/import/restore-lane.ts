@@ -218,10 +218,12 @@ export class RestoreLane {
       if (!this.#isHeld(await client.get(checkpointKey))) return new CheckpointLost();
       this.#isSure = true;
     }
-    const before = await client.getset(checkpointKey, this.#checkpoint());
+    // Looked at as it comes: the keys of another chunk may be there before those of this one, and its checkpoints are newer then.
+    const exchange = async (): Promise<boolean> =>
+      this.#isHeld(await client.getset(checkpointKey, this.#checkpoint()));
+    if (!(await exchange())) return new CheckpointLost();
     const replies = await sendEncodedByKey(client, 'restore', chunk.apart(tally.pending));
-    const after = await client.getset(checkpointKey, this.#checkpoint());
-    for (const reply of [before, after]) if (!this.#isHeld(reply)) return new CheckpointLost();
+    if (!(await exchange())) return new CheckpointLost();
     const errors = replies.flatMap((reply, index) =>
       reply instanceof Error ? [[index, reply] as const] : [],
     );
