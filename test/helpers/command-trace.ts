@@ -16,8 +16,8 @@ const containers = new Set([
   'cluster',
   'acl',
 ]);
-/** What a connection of a module says that has no name: the bare link of an export that scans. */
-const marks = new Set(['client|setname', 'function|dump']);
+/** What tells a module's connection, where it has no name: the bare links of an export that scans, and of an import. */
+const marks = new Set(['client|setname', 'function|dump', 'getset']);
 /** Commands of administration, which MONITOR does not show. No client of a test calls these. */
 const unseen = ['replconf', 'sync', 'module|list'];
 const unseenPollMs = 200;

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { generateManifest } from '../../build/manifest/generate.ts';
 import { subscribe } from './bridge.ts';
-import { projectRoot } from './edge-process.ts';
+import { freePorts, projectRoot } from './edge-process.ts';
 import type { EdgeProcess } from './edge-process.ts';
 import { eventually } from './site.ts';
 
 /** For tests of the template's modules alone: the samples add some of their own. */
-export const withoutSamples = ['--port', '0', '--edge-hub-port', '0', '--no-https', '--no-sample'];
+export const withoutSamples = [...freePorts, '--no-sample'];
 
 /** Lets `edge start` bring the sample Kafka, which tests do without otherwise. */
 export const sampleKafka = { EDGE_KAFKA_ADDRESS: '' };

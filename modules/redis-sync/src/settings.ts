@@ -2,8 +2,8 @@ import { choice, custom, integer, number, redisFields, text } from '@iotedge-red
 import type { JsonValue, SettingsOf } from '@iotedge-redis/common';
 import { FieldProblem } from '@iotedge-redis/common';
 import { storageFields } from '@iotedge-redis/common/blob';
-import { DELIMITERS } from './format.ts';
-import type { DelimiterName } from './format.ts';
+import { DELIMITERS } from './csv/format.ts';
+import type { DelimiterName } from './csv/format.ts';
 
 const delimiterNames = ['auto', ...Object.keys(DELIMITERS)] as ('auto' | DelimiterName)[];
 

@@ -1,5 +1,5 @@
 import type { Metrics } from '@iotedge-redis/common';
-import type { Checkpoint } from './checkpoint.ts';
+import type { Checkpoint } from './run/checkpoint.ts';
 
 /** What a dashboard wants to know of the imports. */
 export interface SyncMetrics {

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@iotedge-redis/common';
 import type { BlobFacts, SasFacts, Waiting } from '@iotedge-redis/common/blob';
-import type { Checkpoint } from './checkpoint.ts';
+import type { Checkpoint } from './run/checkpoint.ts';
 
 export type SyncState = 'idle' | 'checking' | 'running' | 'waiting' | 'done' | 'failed' | 'cancelled';
 

@@ -1,7 +1,7 @@
 import type { Clock, JsonObject, Log, ModuleContext } from '@iotedge-redis/common';
 import { sasFacts } from '@iotedge-redis/common/blob';
 import type { BlobSource, Waiting } from '@iotedge-redis/common/blob';
-import type { RunProgress } from './import-run.ts';
+import type { RunProgress } from './run/import-run.ts';
 import { describe } from './sync-status.ts';
 import type { SyncMetrics } from './sync-metrics.ts';
 import type { SyncState } from './sync-status.ts';

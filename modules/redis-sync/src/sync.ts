@@ -9,11 +9,11 @@ import type {
   ModuleContext,
 } from '@iotedge-redis/common';
 import { Patience, codeOf } from '@iotedge-redis/common/blob';
-import { parseCheckpoint } from './checkpoint.ts';
-import { createImportParts } from './import-parts.ts';
-import type { ImportParts } from './import-parts.ts';
-import type { Trigger } from './import-run.ts';
-import { markCancelled } from './mark-cancelled.ts';
+import { parseCheckpoint } from './run/checkpoint.ts';
+import { createImportParts } from './run/import-parts.ts';
+import type { ImportParts } from './run/import-parts.ts';
+import type { Trigger } from './run/import-run.ts';
+import { markCancelled } from './run/mark-cancelled.ts';
 import type { SyncSettings } from './settings.ts';
 import { syncMethods } from './sync-methods.ts';
 import type { SyncMetrics } from './sync-metrics.ts';

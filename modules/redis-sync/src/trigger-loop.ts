@@ -1,6 +1,6 @@
 import { sleep } from '@iotedge-redis/common';
 import type { Clock } from '@iotedge-redis/common';
-import type { Trigger } from './import-run.ts';
+import type { Trigger } from './run/import-run.ts';
 
 export interface TriggerLoopOptions {
   readonly clock: Clock;

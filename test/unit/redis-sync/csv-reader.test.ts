@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CsvReader } from '../../../modules/redis-sync/src/csv-reader.ts';
-import type { Batch, ReaderOptions } from '../../../modules/redis-sync/src/csv-reader.ts';
+import { CsvReader } from '../../../modules/redis-sync/src/csv/csv-reader.ts';
+import type { Batch, ReaderOptions } from '../../../modules/redis-sync/src/csv/csv-reader.ts';
 
 const defaults: ReaderOptions = {
   csvDelimiter: 'auto',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { detectFormat } from '../../../modules/redis-sync/src/format.ts';
-import type { FormatSettings } from '../../../modules/redis-sync/src/format.ts';
+import { detectFormat } from '../../../modules/redis-sync/src/csv/format.ts';
+import type { FormatSettings } from '../../../modules/redis-sync/src/csv/format.ts';
 
 const settings: FormatSettings = {
   csvDelimiter: 'auto',

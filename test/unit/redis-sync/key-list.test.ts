@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { slotOf } from '../../../modules/redis-sync/src/cluster-rows.ts';
-import { packKeyBuffers, unpackKeys } from '../../../modules/redis-sync/src/key-list.ts';
+import { slotOf } from '../../../modules/redis-sync/src/rows/cluster-rows.ts';
+import { packKeyBuffers, unpackKeys } from '../../../modules/redis-sync/src/rows/key-list.ts';
 
 test('RS-29 a list gives back the keys that were packed, whatever bytes they are', () => {
   fc.assert(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CsvReader } from '../../../modules/redis-sync/src/csv-reader.ts';
-import { RecordScanner } from '../../../modules/redis-sync/src/record-scanner.ts';
+import { CsvReader } from '../../../modules/redis-sync/src/csv/csv-reader.ts';
+import { RecordScanner } from '../../../modules/redis-sync/src/csv/record-scanner.ts';
 import { syncSettings } from '../../helpers/sync-bed.ts';
 
 const BLOCK = 64 * 1024;

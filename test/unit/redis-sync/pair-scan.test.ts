@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { RecordScanner } from '../../../modules/redis-sync/src/record-scanner.ts';
-import { RowList } from '../../../modules/redis-sync/src/row-list.ts';
+import { RecordScanner } from '../../../modules/redis-sync/src/csv/record-scanner.ts';
+import { RowList } from '../../../modules/redis-sync/src/rows/row-list.ts';
 import { readRecords } from './read-records.ts';
 import type { ReadOptions, ReadRecord } from './read-records.ts';
 

@@ -1,5 +1,5 @@
-import { UnquotedFields, fieldsOf } from '../../../modules/redis-sync/src/record-fields.ts';
-import { RecordScanner } from '../../../modules/redis-sync/src/record-scanner.ts';
+import { UnquotedFields, fieldsOf } from '../../../modules/redis-sync/src/csv/record-fields.ts';
+import { RecordScanner } from '../../../modules/redis-sync/src/csv/record-scanner.ts';
 
 export interface ReadRecord {
   readonly line: number;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
-import { RecordScanner } from '../../../modules/redis-sync/src/record-scanner.ts';
+import { RecordScanner } from '../../../modules/redis-sync/src/csv/record-scanner.ts';
 import { spectrum } from './csv-spectrum.ts';
 import { readRecords } from './read-records.ts';
 

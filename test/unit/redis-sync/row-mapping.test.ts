@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Format } from '../../../modules/redis-sync/src/format.ts';
-import { createRowMapper } from '../../../modules/redis-sync/src/row-mapping.ts';
-import type { MappedRow, RowDefaults } from '../../../modules/redis-sync/src/row-mapping.ts';
+import type { Format } from '../../../modules/redis-sync/src/csv/format.ts';
+import { createRowMapper } from '../../../modules/redis-sync/src/rows/row-mapping.ts';
+import type { MappedRow, RowDefaults } from '../../../modules/redis-sync/src/rows/row-mapping.ts';
 
 const five: Format = { delimiter: 'comma', hasHeader: false, columns: ['key', 'value', 'ttl', 'type', 'op'] };
 

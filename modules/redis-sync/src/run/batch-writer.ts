@@ -3,15 +3,15 @@ import type { Clock } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
 import { advanced, generationOf, newCheckpoint, withRejects } from './checkpoint.ts';
 import type { Checkpoint, SyncKeys } from './checkpoint.ts';
-import type { ReadBatch } from './batch-source.ts';
-import { packKeys } from './key-list.ts';
+import type { ReadBatch } from '../csv/batch-source.ts';
+import { packKeys } from '../rows/key-list.ts';
 import { Pace } from './pace.ts';
 import type { RedisMemory } from './redis-memory.ts';
 import type { EncodedRows, Outcome, RedisSink, Step } from './redis-sink.ts';
-import { RowList } from './row-list.ts';
-import type { Reject } from './row.ts';
+import { RowList } from '../rows/row-list.ts';
+import type { Reject } from '../rows/row.ts';
 import { RunEnded } from './run-ended.ts';
-import type { SyncSettings } from './settings.ts';
+import type { SyncSettings } from '../settings.ts';
 
 export interface BatchWriterOptions {
   readonly settings: () => SyncSettings;

@@ -1,11 +1,11 @@
 import type { BlobFacts, BlobSource, Patience } from '@iotedge-redis/common/blob';
 import { readBlocks } from '@iotedge-redis/common/blob';
-import type { Checkpoint } from './checkpoint.ts';
+import type { Checkpoint } from '../run/checkpoint.ts';
 import { CsvReader } from './csv-reader.ts';
 import type { Batch } from './csv-reader.ts';
 import type { Format } from './format.ts';
-import { RunEnded } from './run-ended.ts';
-import type { SyncSettings } from './settings.ts';
+import { RunEnded } from '../run/run-ended.ts';
+import type { SyncSettings } from '../settings.ts';
 
 export interface BatchSourceOptions {
   readonly settings: SyncSettings;

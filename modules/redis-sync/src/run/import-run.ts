@@ -1,8 +1,8 @@
 import type { Clock, Log } from '@iotedge-redis/common';
 import type { BlobFacts, BlobSource, Patience } from '@iotedge-redis/common/blob';
 import { BlobError } from '@iotedge-redis/common/blob';
-import { readBatches } from './batch-source.ts';
-import type { ReadBatch } from './batch-source.ts';
+import { readBatches } from '../csv/batch-source.ts';
+import type { ReadBatch } from '../csv/batch-source.ts';
 import { BatchWriter } from './batch-writer.ts';
 import { MAX_ERRORS, generationOf, newCheckpoint, parseCheckpoint } from './checkpoint.ts';
 import type { Checkpoint, SweepOutcome, SyncKeys } from './checkpoint.ts';
@@ -10,10 +10,10 @@ import type { Mirror } from './mirror.ts';
 import type { RedisMemory } from './redis-memory.ts';
 import { CheckpointLost } from './redis-sink.ts';
 import type { RedisSink } from './redis-sink.ts';
-import type { Reject } from './row.ts';
+import type { Reject } from '../rows/row.ts';
 import { RunEnded } from './run-ended.ts';
 import type { RunPlan } from './run-plan.ts';
-import type { SyncSettings } from './settings.ts';
+import type { SyncSettings } from '../settings.ts';
 
 export interface RunProgress {
   readonly checkpoint: Checkpoint;

@@ -1,4 +1,4 @@
-import type { Malformation } from './row.ts';
+import type { Malformation } from '../rows/row.ts';
 
 const QUOTE = 0x22;
 const LF = 0x0a;

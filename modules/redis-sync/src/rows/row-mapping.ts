@@ -1,5 +1,5 @@
-import type { Format } from './format.ts';
-import { FIELD_PREFIX } from './format.ts';
+import type { Format } from '../csv/format.ts';
+import { FIELD_PREFIX } from '../csv/format.ts';
 import type { Row, ValueType } from './row.ts';
 
 const EMPTY = Buffer.alloc(0);

@@ -1,7 +1,7 @@
 import { FingerprintSet, fingerprint } from '@iotedge-redis/common';
 import type { RedisConnection } from '@iotedge-redis/common';
 import type { SweepOutcome, SyncKeys } from './checkpoint.ts';
-import { packKeyBuffers, unpackKeys } from './key-list.ts';
+import { packKeyBuffers, unpackKeys } from '../rows/key-list.ts';
 
 /** 16 MiB of fingerprints at a time; more keys take more passes, not more memory. */
 const CAPACITY = 2 * 1024 * 1024;

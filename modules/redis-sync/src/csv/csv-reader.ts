@@ -3,10 +3,10 @@ import { DELIMITERS, detectFormat, isSampleEnough } from './format.ts';
 import { UnquotedFields, fieldsOf } from './record-fields.ts';
 import type { RecordFields } from './record-fields.ts';
 import { RecordScanner } from './record-scanner.ts';
-import type { Reject } from './row.ts';
-import { RowList } from './row-list.ts';
-import type { RowDefaults, RowMapper } from './row-mapping.ts';
-import { createRowMapper } from './row-mapping.ts';
+import type { Reject } from '../rows/row.ts';
+import { RowList } from '../rows/row-list.ts';
+import type { RowDefaults, RowMapper } from '../rows/row-mapping.ts';
+import { createRowMapper } from '../rows/row-mapping.ts';
 
 /** A stretch of the file that ends at a record boundary. */
 export interface Batch {

@@ -10,7 +10,7 @@ import { RedisMemory } from './redis-memory.ts';
 import { RedisSink } from './redis-sink.ts';
 import { planRun } from './run-plan.ts';
 import type { RunPlan } from './run-plan.ts';
-import type { SyncSettings } from './settings.ts';
+import type { SyncSettings } from '../settings.ts';
 
 export interface ImportPartsOptions {
   readonly instance: string;

@@ -3,8 +3,8 @@ import type { PairLimits } from './pair-scan.ts';
 import { QuotedScan } from './quoted-scan.ts';
 import { FieldEnds } from './record-fields.ts';
 import type { RecordFields } from './record-fields.ts';
-import type { RowList } from './row-list.ts';
-import type { Malformation } from './row.ts';
+import type { RowList } from '../rows/row-list.ts';
+import type { Malformation } from '../rows/row.ts';
 import { Utf8Check } from './utf8-check.ts';
 
 const QUOTE = 0x22;

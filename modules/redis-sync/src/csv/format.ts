@@ -1,6 +1,6 @@
 import { RecordScanner } from './record-scanner.ts';
 import { UnquotedFields, fieldsOf } from './record-fields.ts';
-import type { Malformation, ValueType } from './row.ts';
+import type { Malformation, ValueType } from '../rows/row.ts';
 
 export const COLUMNS = ['key', 'value', 'ttl', 'type', 'op'] as const;
 export type Column = (typeof COLUMNS)[number];

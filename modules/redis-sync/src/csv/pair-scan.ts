@@ -1,4 +1,4 @@
-import type { RowList } from './row-list.ts';
+import type { RowList } from '../rows/row-list.ts';
 
 const QUOTE = 0x22;
 const LF = 0x0a;

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '@iotedge-redis/common';
-import type { Format } from './format.ts';
-import type { Batch } from './csv-reader.ts';
-import type { Reject } from './row.ts';
-import type { RowList } from './row-list.ts';
+import type { Format } from '../csv/format.ts';
+import type { Batch } from '../csv/csv-reader.ts';
+import type { Reject } from '../rows/row.ts';
+import type { RowList } from '../rows/row-list.ts';
 
 /** Keys of the suite start with this; the format version is in the record itself. */
 const PREFIX = 'iotedge-redis:redis-sync';

@@ -2,7 +2,7 @@ import type { RedisTarget } from '@iotedge-redis/common';
 import { redisTarget } from '@iotedge-redis/common';
 import type { BlobPlace } from '@iotedge-redis/common/blob';
 import { identityOf } from './checkpoint.ts';
-import type { SyncSettings } from './settings.ts';
+import type { SyncSettings } from '../settings.ts';
 
 /** What is read from where, and where it goes. */
 export interface RunPlan {

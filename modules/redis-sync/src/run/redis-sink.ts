@@ -1,10 +1,10 @@
 import { CommandBuffer, SuiteError, classifyRedisError } from '@iotedge-redis/common';
 import type { RedisConnection } from '@iotedge-redis/common';
-import { groupBySlot, writeGroup } from './cluster-rows.ts';
-import { isRefusal, sendRows } from './encoded-call.ts';
-import type { Reject, Row } from './row.ts';
-import { writeRow, writeRows } from './row-commands.ts';
-import type { RowList } from './row-list.ts';
+import { groupBySlot, writeGroup } from '../rows/cluster-rows.ts';
+import { isRefusal, sendRows } from '../rows/encoded-call.ts';
+import type { Reject, Row } from '../rows/row.ts';
+import { writeRow, writeRows } from '../rows/row-commands.ts';
+import type { RowList } from '../rows/row-list.ts';
 
 /** What Redis holds is not what this run left there: it was wiped, rolled back, or another run wrote. */
 export class CheckpointLost extends SuiteError {
