@@ -14,11 +14,15 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export interface BundleOptions {
   /** For a debugger: nothing shortened, and the sources inside of the source maps. */
   readonly isDebug?: boolean;
+  /** Instead of the folder in the module that its images take it from. */
+  readonly outdir?: string;
 }
 
 /** The bundle's entry: what a module's images start. Throws when there is no such module. */
-export async function bundle(name: string, { isDebug = false }: BundleOptions = {}): Promise<string> {
-  const outdir = join(root, 'modules', name, 'bundle');
+export async function bundle(
+  name: string,
+  { isDebug = false, outdir = join(root, 'modules', name, 'bundle') }: BundleOptions = {},
+): Promise<string> {
   rmSync(outdir, { recursive: true, force: true });
   const { metafile } = await esbuild({ ...optionsOf(name, isDebug), outdir });
   writeFileSync(join(outdir, 'LICENSES.txt'), licences(root, Object.keys(metafile.inputs)));
@@ -64,7 +68,8 @@ function optionsOf(name: string, isDebug: boolean) {
 
 /**
  * Packages that are asked for only by what no module does. They are 2 of 3 MB, and with them come deprecation warnings: the device
- * SDK's file upload (an older Azure Storage client), and lists of blobs in Arrow's format.
+ * SDK's file upload (an older Azure Storage client), and lists of blobs in Arrow's format. A managed identity exists only in Azure: who
+ * runs a module there adds its package to the image.
  */
 const leftOut: Plugin = {
   name: 'left-out',
@@ -72,6 +77,7 @@ const leftOut: Plugin = {
     build.onResolve({ filter: /^@azure\/storage-blob$/ }, ({ path, importer }) =>
       /[\\/]azure-iot-device[\\/]/.test(importer) ? { path, external: true } : undefined,
     );
+    build.onResolve({ filter: /^@azure\/identity$/ }, ({ path }) => ({ path, external: true }));
     build.onResolve({ filter: /^apache-arrow$/ }, ({ path }) => ({ path, external: true }));
   },
 };

@@ -50,8 +50,14 @@ export interface TestAzurite {
 
 export const CONTAINER = 'redis';
 
+/** With TLS it also takes bearer tokens, whose signature it does not check; the caller has to trust the certificate. */
+export interface AzuriteTls {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
 /** A real Azurite of the caller's own, in memory, on loopback, with one empty container. */
-export async function startAzurite(t?: TestContext): Promise<TestAzurite> {
+export async function startAzurite(t?: TestContext, tls?: AzuriteTls): Promise<TestAzurite> {
   const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
   const port = await freePort();
   const child = spawn(
@@ -59,6 +65,7 @@ export async function startAzurite(t?: TestContext): Promise<TestAzurite> {
     [
       join(root, 'node_modules/azurite/dist/src/blob/main.js'),
       ...['--blobHost', '127.0.0.1', '--blobPort', String(port)],
+      ...(tls === undefined ? [] : ['--oauth', 'basic', '--cert', tls.certFile, '--key', tls.keyFile]),
       ...['--inMemoryPersistence', '--silent', '--disableTelemetry', '--skipApiVersionCheck'],
     ],
     { stdio: 'ignore' },
@@ -71,7 +78,8 @@ export async function startAzurite(t?: TestContext): Promise<TestAzurite> {
   process.once('exit', () => child.kill('SIGKILL'));
   t?.after(stop);
   const credential = new StorageSharedKeyCredential(ACCOUNT, KEY);
-  const endpointAt = (at: number): string => `http://127.0.0.1:${at}/${ACCOUNT}`;
+  const endpointAt = (at: number): string =>
+    `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${at}/${ACCOUNT}`;
   const service = new BlobServiceClient(endpointAt(port), credential, {
     retryOptions: { maxTries: 4, retryDelayInMs: 200 },
   });

@@ -1,8 +1,8 @@
-import { checkRedis, missingRedis, redisFieldNames } from '@iotedge-redis/common';
+import { missingRedis, redisFieldNames } from '@iotedge-redis/common';
 import type { ModuleContext, ModuleDefinition } from '@iotedge-redis/common';
 import { SnapshotOperations } from './operations.ts';
 import type { Kind } from './run.ts';
-import { fields, missingContainer } from './settings.ts';
+import { checkSettings, fields, missingContainer } from './settings.ts';
 import type { SnapshotSettings } from './settings.ts';
 
 /** How long a command waits for a storage account or a Redis that is away. */
@@ -15,7 +15,7 @@ export const redisSnapshot: ModuleDefinition<typeof fields> = {
   name: 'redis-snapshot',
   version: '0.1.0',
   fields,
-  check: checkRedis,
+  check: checkSettings,
   methods: ['Export', 'Copy', 'Import', 'ListSnapshots', 'Operation', 'CancelOperation'],
   build: (context) => [
     {

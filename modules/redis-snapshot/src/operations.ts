@@ -240,7 +240,7 @@ export class SnapshotOperations implements Component<SnapshotSettings> {
     if (this.#notOpen !== undefined) return reply(503, this.#notOpen);
     const missing =
       kind === 'copy' && copyContainer(this.#settings) === undefined
-        ? 'no container to copy to: set copyStorageAccountName (or copyBlobEndpoint), copyBlobContainerName and copyBlobSasToken'
+        ? 'no container to copy to: set copyStorageAccountName (or copyBlobEndpoint), copyBlobContainerName and copyBlobSasToken (or copyStorageAuth)'
         : undefined;
     if (missing !== undefined) return reply(400, missing);
     try {

@@ -1,4 +1,4 @@
-import { choice, flag, integer, redisFields, text } from '@iotedge-redis/common';
+import { checkRedis, choice, flag, integer, redisFields, text } from '@iotedge-redis/common';
 import type { SettingsOf } from '@iotedge-redis/common';
 import { storageFields } from '@iotedge-redis/common/blob';
 import type { BlobPlace } from '@iotedge-redis/common/blob';
@@ -6,6 +6,9 @@ import type { BlobPlace } from '@iotedge-redis/common/blob';
 /** What an import does about keys that the target holds already. */
 export const POLICIES = ['failIfNotEmpty', 'skip', 'replace', 'exact'] as const;
 export type ImportPolicy = (typeof POLICIES)[number];
+
+/** What opens a container. */
+const STORAGE_AUTHS = ['sas', 'managedIdentity'] as const;
 
 const own = storageFields({
   env: '',
@@ -30,6 +33,29 @@ export const fields = {
   copyBlobEndpoint: target.endpoint,
   copyBlobContainerName: target.containerName,
   copyBlobSasToken: target.sasToken,
+  storageAuth: choice({
+    env: 'STORAGE_AUTH',
+    twin: 'storageAuth',
+    choices: STORAGE_AUTHS,
+    default: 'sas',
+    description:
+      'What opens the container of the snapshots: `sas`, the SAS `blobSasToken`; `managedIdentity`, the identity that Azure gives to a VM, an Arc machine or a pod of AKS, for which the image needs a package more (see the README).',
+  }),
+  copyStorageAuth: choice({
+    env: 'COPY_STORAGE_AUTH',
+    twin: 'copyStorageAuth',
+    choices: STORAGE_AUTHS,
+    default: 'sas',
+    description: 'The same for the container that `Copy` takes snapshots to.',
+  }),
+  managedIdentityClientId: text({
+    env: 'MANAGED_IDENTITY_CLIENT_ID',
+    twin: 'managedIdentityClientId',
+    pattern: /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/,
+    form: 'a client id, as in 00000000-0000-0000-0000-000000000000',
+    description:
+      "Client id of the user-assigned identity to use; without it the machine's own, or that of the pod's service account.",
+  }),
   snapshotPrefix: text({
     env: 'SNAPSHOT_PREFIX',
     twin: 'snapshotPrefix',
@@ -121,35 +147,78 @@ export const fields = {
 
 export type SnapshotSettings = SettingsOf<typeof fields>;
 
-interface ContainerPlace extends Pick<BlobPlace, 'endpoint' | 'container'> {
-  readonly sas: string;
+type ContainerPlace = Pick<BlobPlace, 'endpoint' | 'container'>;
+
+interface StorageNames {
+  readonly account: 'storageAccountName' | 'copyStorageAccountName';
+  readonly endpoint: 'blobEndpoint' | 'copyBlobEndpoint';
+  readonly container: 'blobContainerName' | 'copyBlobContainerName';
+  readonly sas: 'blobSasToken' | 'copyBlobSasToken';
+  readonly auth: 'storageAuth' | 'copyStorageAuth';
 }
+
+const OWN: StorageNames = {
+  account: 'storageAccountName',
+  endpoint: 'blobEndpoint',
+  container: 'blobContainerName',
+  sas: 'blobSasToken',
+  auth: 'storageAuth',
+};
+const COPY: StorageNames = {
+  account: 'copyStorageAccountName',
+  endpoint: 'copyBlobEndpoint',
+  container: 'copyBlobContainerName',
+  sas: 'copyBlobSasToken',
+  auth: 'copyStorageAuth',
+};
 
 /** Where snapshots are exported to and imported from; undefined while it is not named. */
 export function ownContainer(settings: SnapshotSettings): ContainerPlace | undefined {
-  const { storageAccountName, blobEndpoint, blobContainerName, blobSasToken } = settings;
-  return place(storageAccountName, blobEndpoint, blobContainerName, blobSasToken);
+  return place(settings, OWN);
 }
 
 /** Where snapshots are copied to; undefined while it is not named. */
 export function copyContainer(settings: SnapshotSettings): ContainerPlace | undefined {
-  const { copyStorageAccountName, copyBlobEndpoint, copyBlobContainerName, copyBlobSasToken } = settings;
-  return place(copyStorageAccountName, copyBlobEndpoint, copyBlobContainerName, copyBlobSasToken);
+  return place(settings, COPY);
 }
 
-function place(
-  account: string | undefined,
-  given: string | undefined,
-  container: string | undefined,
-  sas: string | undefined,
-): ContainerPlace | undefined {
-  const endpoint = given ?? (account === undefined ? undefined : `https://${account}.blob.core.windows.net`);
-  if (endpoint === undefined || container === undefined || sas === undefined) return undefined;
-  return { endpoint, container, sas };
+function place(settings: SnapshotSettings, names: StorageNames): ContainerPlace | undefined {
+  const account = settings[names.account];
+  const endpoint =
+    settings[names.endpoint] ??
+    (account === undefined ? undefined : `https://${account}.blob.core.windows.net`);
+  const container = settings[names.container];
+  const isClosed = settings[names.auth] === 'sas' && settings[names.sas] === undefined;
+  return endpoint === undefined || container === undefined || isClosed ? undefined : { endpoint, container };
+}
+
+/** Settings that contradict each other. */
+export function checkSettings(
+  settings: SnapshotSettings,
+): { name: keyof SnapshotSettings; problem: string }[] {
+  const mistakes: { name: keyof SnapshotSettings; problem: string }[] = [...checkRedis(settings)];
+  for (const names of [OWN, COPY]) {
+    if (settings[names.auth] === 'sas') continue;
+    if (settings[names.sas] !== undefined) {
+      const problem = `managedIdentity and ${names.sas} exclude each other: remove one of the two`;
+      mistakes.push({ name: names.auth, problem });
+    }
+    if (settings[names.endpoint]?.startsWith('http:') === true) {
+      const problem = `must be https:// with ${names.auth} managedIdentity: its token goes over nothing else`;
+      mistakes.push({ name: names.endpoint, problem });
+    }
+  }
+  const { storageAuth, copyStorageAuth, managedIdentityClientId } = settings;
+  if (managedIdentityClientId !== undefined && storageAuth === 'sas' && copyStorageAuth === 'sas') {
+    const problem =
+      'only used with storageAuth or copyStorageAuth managedIdentity: set one of them, or remove it';
+    mistakes.push({ name: 'managedIdentityClientId', problem });
+  }
+  return mistakes;
 }
 
 /** What is missing before there is a place for snapshots, as a sentence. */
 export function missingContainer(settings: SnapshotSettings): string | undefined {
   if (ownContainer(settings) !== undefined) return undefined;
-  return 'no container for snapshots yet: set the desired properties storageAccountName (or blobEndpoint), blobContainerName and blobSasToken';
+  return 'no container for snapshots yet: set the desired properties storageAccountName (or blobEndpoint), blobContainerName and blobSasToken (or storageAuth)';
 }

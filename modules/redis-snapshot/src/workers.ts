@@ -1,6 +1,6 @@
 import type { Clock, JsonValue, MethodReply, RedisConnection, RedisTarget } from '@iotedge-redis/common';
 import { SuiteError } from '@iotedge-redis/common';
-import { BlobContainer } from '@iotedge-redis/common/blob';
+import { BlobContainer, ManagedIdentity } from '@iotedge-redis/common/blob';
 import { createCopyWorker } from './copy/copy-worker.ts';
 import { createExportWorker } from './export/export-worker.ts';
 import { createImportWorker } from './import/import-worker.ts';
@@ -37,9 +37,15 @@ export function createWorkers(options: WorkersOptions): Workers {
   const place = ownContainer(first);
   if (place === undefined) throw new SuiteError('CONFIG_INVALID', 'composing: there is no container');
   const sas = (): string => settings().blobSasToken ?? '';
+  const identityBy = (setting: 'storageAuth' | 'copyStorageAuth'): ManagedIdentity | undefined =>
+    first[setting] === 'sas'
+      ? undefined
+      : new ManagedIdentity({ clientId: first.managedIdentityClientId, setting });
+  const identity = identityBy('storageAuth');
   const container = new BlobContainer({
     place,
     sas,
+    identity,
     stallTimeoutMs: first.stallTimeoutMs,
     clock,
   });
@@ -50,6 +56,7 @@ export function createWorkers(options: WorkersOptions): Workers {
       : new BlobContainer({
           place: copyPlace,
           sas: () => settings().copyBlobSasToken ?? '',
+          identity: identityBy('copyStorageAuth'),
           stallTimeoutMs: first.stallTimeoutMs,
           clock,
           settings: { container: 'copyBlobContainerName', sas: 'copyBlobSasToken' },
@@ -64,6 +71,7 @@ export function createWorkers(options: WorkersOptions): Workers {
         ...options,
         container,
         sas,
+        identity,
         prefix,
         stallTimeoutMs: first.stallTimeoutMs,
       }),

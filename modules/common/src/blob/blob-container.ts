@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { ContainerClient } from '@azure/storage-blob';
 import { BlobError } from './blob-errors.ts';
 import type { BlobNeeds } from './blob-errors.ts';
-import { BlobRequests } from './blob-requests.ts';
+import { BlobRequests, containerUrl } from './blob-requests.ts';
 import type { BlobRequestsOptions, ContainerPlace } from './blob-requests.ts';
 
 export interface BlobContainerOptions extends BlobRequestsOptions {
@@ -29,6 +29,13 @@ export interface StoredBlob {
 export interface Block {
   readonly id: string;
   readonly bytes: number;
+}
+
+/** Holds the SAS or a token, so never for a text. */
+export interface CopySource {
+  readonly url: string;
+  /** Of the managed identity that the source is opened by, where it is not a SAS in the URL. */
+  readonly token: string | undefined;
 }
 
 export interface CommitOptions {
@@ -60,11 +67,12 @@ export class BlobContainer {
     return this.#options.place;
   }
 
-  /** What a server-side copy reads from: holds the SAS, so never for a text. */
-  sourceUrl(blob: string): string {
-    const { place, sas } = this.#options;
-    const path = blob.split('/').map(encodeURIComponent).join('/');
-    return `${place.endpoint.replace(/\/+$/, '')}/${encodeURIComponent(place.container)}/${path}?${sas()}`;
+  /** What a server-side copy reads from. Made at each attempt, since SAS and token are renewed. */
+  async copySource(blob: string): Promise<CopySource> {
+    const { place, sas, identity } = this.#options;
+    const url = `${containerUrl(place)}/${blob.split('/').map(encodeURIComponent).join('/')}`;
+    if (identity === undefined) return { url: `${url}?${sas()}`, token: undefined };
+    return { url, token: (await identity.getToken()).token };
   }
 
   /**
@@ -197,17 +205,17 @@ export class BlobContainer {
   /** The service itself fetches one block from elsewhere, and refuses it when its CRC64 is another one. */
   async stageFrom(
     blob: string,
-    block: { readonly id: string; readonly url: string; readonly offset: number; readonly bytes: number },
+    block: Block & { readonly offset: number; readonly source: CopySource },
     crc: Buffer | undefined,
     signal: AbortSignal,
   ): Promise<void> {
+    const { url, token } = block.source;
     await this.#run('copying to', 'w', blob, signal, async (container, abortSignal) => {
-      await container
-        .getBlockBlobClient(blob)
-        .stageBlockFromURL(block.id, block.url, block.offset, block.bytes, {
-          abortSignal,
-          ...(crc === undefined ? {} : { sourceContentCrc64: crc }),
-        });
+      await container.getBlockBlobClient(blob).stageBlockFromURL(block.id, url, block.offset, block.bytes, {
+        abortSignal,
+        ...(crc === undefined ? {} : { sourceContentCrc64: crc }),
+        ...(token === undefined ? {} : { sourceAuthorization: { scheme: 'Bearer', value: token } }),
+      });
     });
   }
 

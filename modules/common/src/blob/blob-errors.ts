@@ -8,6 +8,8 @@ export type BlobReason =
   | 'SAS_NOT_YET_VALID'
   | 'SAS_PERMISSION'
   | 'SAS_REFUSED'
+  | 'IDENTITY_UNAVAILABLE'
+  | 'IDENTITY_REFUSED'
   | 'ACCOUNT_NOT_FOUND'
   | 'CONTAINER_NOT_FOUND'
   | 'BLOB_NOT_FOUND'
@@ -48,6 +50,9 @@ const MEANING: Readonly<Record<BlobReason, { code: ErrorCode; retryable: boolean
   SAS_NOT_YET_VALID: { code: 'BLOB_REFUSED', retryable: true },
   SAS_PERMISSION: { code: 'BLOB_REFUSED', retryable: false },
   SAS_REFUSED: { code: 'BLOB_REFUSED', retryable: false },
+  // The endpoint of a machine's identity may start later than a module.
+  IDENTITY_UNAVAILABLE: { code: 'BLOB_UNAVAILABLE', retryable: true },
+  IDENTITY_REFUSED: { code: 'BLOB_REFUSED', retryable: false },
   // A gateway without network cannot look up names either.
   ACCOUNT_NOT_FOUND: { code: 'BLOB_UNAVAILABLE', retryable: true },
   CONTAINER_NOT_FOUND: { code: 'NOT_FOUND', retryable: false },
@@ -82,14 +87,17 @@ export interface BlobNeeds {
 
 export const READING: BlobNeeds = { permissions: 'r', container: 'blobContainerName', sas: 'blobSasToken' };
 
+/** What a request was authorized by. */
+export type Access = SasFacts | 'managedIdentity';
+
 /** `doing` is a gerund with account, container and blob. The SDK's own error is not kept: it carries the URL with the SAS. */
 export function blobError(
   doing: string,
   failure: BlobFailure,
-  sas: SasFacts,
+  access: Access,
   needs: BlobNeeds = READING,
 ): BlobError {
-  const [reason, text] = meaningOf(failure, sas, needs);
+  const [reason, text] = meaningOf(failure, access, needs);
   return new BlobError(reason, `${doing}: ${text}`, {
     serviceCode: failure.status === undefined ? undefined : failure.code,
   });
@@ -97,14 +105,16 @@ export function blobError(
 
 function meaningOf(
   { status, code, serviceTime }: BlobFailure,
-  sas: SasFacts,
+  access: Access,
   needs: BlobNeeds,
 ): [BlobReason, string] {
   if (status === undefined) return networkMeaning(code);
   if (code === 'CannotVerifyCopySource') {
     return ['COPY_SOURCE_REFUSED', `the service cannot read the source of the copy (${status})`];
   }
-  if (status === 401 || status === 403) return refusal(code, serviceTime, sas, needs);
+  if (status === 401 || status === 403) {
+    return access === 'managedIdentity' ? identityRefusal(code) : refusal(code, serviceTime, access, needs);
+  }
   if (status === 404) {
     return code === 'ContainerNotFound' || code === 'ContainerBeingDeleted'
       ? ['CONTAINER_NOT_FOUND', `there is no such container; check ${needs.container}`]
@@ -154,6 +164,13 @@ function refusal(
   return [
     'SAS_REFUSED',
     `the service refuses the SAS (${code ?? 'no reason given'}): it is for another account, container or blob, its key was rotated, it is incomplete, or the account's network rules keep this device out`,
+  ];
+}
+
+function identityRefusal(code: string | undefined): [BlobReason, string] {
+  return [
+    'IDENTITY_REFUSED',
+    `the service refuses the managed identity (${code ?? 'no reason given'}): assign it the role Storage Blob Data Contributor on the container (it takes effect after some minutes), check which identity managedIdentityClientId names, and the account's network rules`,
   ];
 }
 

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { SuiteError } from '../errors.ts';
 import { BlobError, READING, blobError } from './blob-errors.ts';
 import type { BlobFailure, BlobNeeds } from './blob-errors.ts';
+import type { ManagedIdentity } from './managed-identity.ts';
 import { sasFacts } from './sas.ts';
 
 export interface ContainerPlace {
@@ -16,6 +17,8 @@ export interface BlobRequestsOptions {
   readonly place: ContainerPlace;
   /** Asked at each request, so that a rotated SAS is used from the next one on. */
   readonly sas: () => string;
+  /** Opens the container instead of a SAS, over https alone. */
+  readonly identity?: ManagedIdentity | undefined;
   /** How long the service may be silent, in the middle of an answer too. */
   readonly stallTimeoutMs: number;
   readonly clock?: Clock;
@@ -48,7 +51,8 @@ export class BlobRequests {
 
   async run<T>({ doing, needs = READING, signal, extraMs = 0, call }: BlobRequest<T>): Promise<T> {
     const stallTimeoutMs = this.#options.stallTimeoutMs + extraMs;
-    const sas = this.#options.sas();
+    const { identity } = this.#options;
+    const sas = identity === undefined ? this.#options.sas() : '';
     const container = await this.#open(sas);
     const abort = new AbortController();
     const watch = { isStalled: false };
@@ -78,7 +82,8 @@ export class BlobRequests {
         throw new BlobError('NETWORK_STALLED', `${doing}: nothing moved for ${stallTimeoutMs} ms`);
       }
       if (error instanceof SuiteError) throw error;
-      throw blobError(doing, readFailure(error), sasFacts(sas), needs);
+      const access = identity === undefined ? sasFacts(sas) : 'managedIdentity';
+      throw blobError(doing, readFailure(error), access, needs);
     } finally {
       // What the call still does must not start the timer again.
       abort.abort();
@@ -91,13 +96,17 @@ export class BlobRequests {
     if (this.#client?.sas === sas) return this.#client.container;
     // Loaded when first needed: it takes a quarter of a second and 40 MB.
     const { AnonymousCredential, ContainerClient, newPipeline } = await import('@azure/storage-blob');
-    const { endpoint, container: name } = this.#options.place;
-    const base = endpoint.replace(/\/+$/, '');
-    const pipeline = newPipeline(new AnonymousCredential(), { retryOptions: { maxTries: 1 } });
-    const container = new ContainerClient(`${base}/${encodeURIComponent(name)}?${sas}`, pipeline);
+    const { place, identity } = this.#options;
+    const pipeline = newPipeline(identity ?? new AnonymousCredential(), { retryOptions: { maxTries: 1 } });
+    const container = new ContainerClient(containerUrl(place) + (sas === '' ? '' : `?${sas}`), pipeline);
     this.#client = { sas, container };
     return container;
   }
+}
+
+/** Without the SAS. */
+export function containerUrl({ endpoint, container }: ContainerPlace): string {
+  return `${endpoint.replace(/\/+$/, '')}/${encodeURIComponent(container)}`;
 }
 
 export function readFailure(error: unknown): BlobFailure {

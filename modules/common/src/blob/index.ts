@@ -1,8 +1,16 @@
-export type { BlobContainerOptions, Block, CommitOptions, ListedBlob, StoredBlob } from './blob-container.ts';
+export type {
+  BlobContainerOptions,
+  Block,
+  CommitOptions,
+  CopySource,
+  ListedBlob,
+  StoredBlob,
+} from './blob-container.ts';
 export { BlobContainer } from './blob-container.ts';
 export type { ContainerPlace } from './blob-requests.ts';
 export type { BlockOptions } from './blob-blocks.ts';
 export { readBlocks } from './blob-blocks.ts';
+export { ManagedIdentity } from './managed-identity.ts';
 export type { BlobReason } from './blob-errors.ts';
 export { BlobError } from './blob-errors.ts';
 export type { BlobFacts, BlobPlace, BlobSourceOptions, RangeTask } from './blob-source.ts';

@@ -65,14 +65,10 @@ async function copyBlocks(options: CopyPartOptions, blocks: readonly Block[]): P
   const copyNext = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const { id, bytes, offset } = next;
-      const attempt = (): Promise<void> =>
-        target.stageFrom(
-          part.blob,
-          // Made at each attempt: the SAS in it may have been renewed.
-          { id, bytes, offset, url: source.sourceUrl(part.blob) },
-          crcOf(id),
-          signal,
-        );
+      const attempt = async (): Promise<void> => {
+        const block = { id, bytes, offset, source: await source.copySource(part.blob) };
+        await target.stageFrom(part.blob, block, crcOf(id), signal);
+      };
       if (known.get(id) !== bytes) await patience.until(attempt);
       onCopied(bytes);
     }
@@ -115,9 +111,16 @@ async function copyWhole(options: CopyPartOptions, found: StoredBlob): Promise<v
   const { work, source, target, part, clock, onCopied } = options;
   const { patience, signal } = work;
   try {
-    await patience.until(() =>
-      target.startCopy(part.blob, { url: source.sourceUrl(part.blob), etag: found.etag }, signal),
-    );
+    await patience.until(async () => {
+      const { url, token } = await source.copySource(part.blob);
+      if (token !== undefined) {
+        throw new SuiteError(
+          'CONFIG_INVALID',
+          `copying ${source.name}/${part.blob}: it was not uploaded in blocks by this module, and a whole blob is copied by a SAS only: set storageAuth to sas and blobSasToken`,
+        );
+      }
+      await target.startCopy(part.blob, { url, etag: found.etag }, signal);
+    });
   } catch (error) {
     throw await explained(options, error);
   }

@@ -1,7 +1,7 @@
 import { SuiteError, errorText } from '@iotedge-redis/common';
 import type { Clock, JsonObject, JsonValue, RedisConnection, RedisTarget } from '@iotedge-redis/common';
 import { BlobSource } from '@iotedge-redis/common/blob';
-import type { BlobContainer } from '@iotedge-redis/common/blob';
+import type { BlobContainer, ManagedIdentity } from '@iotedge-redis/common/blob';
 import { ownPrefix } from '../run-store.ts';
 import { POLICIES } from '../settings.ts';
 import type { ImportPolicy } from '../settings.ts';
@@ -17,6 +17,8 @@ import { sanitizeAgainAs, sanitizeFrom } from './sanitizing.ts';
 export interface ImportWorkerOptions {
   readonly container: BlobContainer;
   readonly sas: () => string;
+  /** Opens the container instead of a SAS. */
+  readonly identity: ManagedIdentity | undefined;
   readonly prefix: () => string;
   readonly stallTimeoutMs: number;
   readonly connection: RedisConnection;
@@ -118,9 +120,9 @@ async function choose(options: ImportWorkerOptions, work: Work, kept: Kept): Pro
 }
 
 function openBlob(options: ImportWorkerOptions, work: Work, blob: string): Promise<RdbInput> {
-  const { container, sas, stallTimeoutMs, clock } = options;
-  const { endpoint, container: name } = container.place;
-  const source = new BlobSource({ place: { endpoint, container: name, blob }, sas, stallTimeoutMs, clock });
+  const place = { ...options.container.place, blob };
+  const { sas, identity, stallTimeoutMs, clock } = options;
+  const source = new BlobSource({ place, sas, identity, stallTimeoutMs, clock });
   return createBlobInput(source, work.patience, work.signal);
 }
 
