@@ -76,6 +76,11 @@ test('SN-25 each version imports what older ones wrote, and a newer RDB is refus
       );
       assert.deepEqual(await keyCounts(target.port), outcome === 'refused' ? {} : { 0: 7 });
       table.push(`${from.name} -> ${into.name}: ${outcome}`);
+      if (from.name === 'redis 8.6.3' && into.name.startsWith('valkey 9')) {
+        await withRedis(source.port, (client) => client.unlink('stream'));
+        const result = await importFile(target.port, await saveRdb(source));
+        assert.equal(result['restored'], 6, 'only the streams are in a form of its own');
+      }
       await target.stop();
     }
     await source.stop();

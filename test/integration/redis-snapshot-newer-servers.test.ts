@@ -29,7 +29,7 @@ for (const exportMethod of ['sync', 'scan'] as const) {
     const result = await bed.run('Export');
     const wanted = await dumpAll(source.port);
     assert.deepEqual([result['keys'], result['unread']], [wanted.size, undefined]);
-    const blob = await azurite.download(`snapshots/${String(result['snapshot'])}.rdb`);
+    const blob = await azurite.download(`snapshots/${textIn(result, 'snapshot')}.rdb`);
     assert.match(await checkRdb(t, blob, program), /RDB looks OK/);
     const alike = exportMethod === 'sync' ? (dumps: ReadonlyMap<string, string>) => dumps : withoutExpiry;
     const loaded = await startRedisFrom(t, blob, program);
@@ -75,9 +75,9 @@ test('SN-2 SN-3 what a later server writes is exported with its counts left open
   const result = await bed.run('Export');
   const unread = /^an entry has the type 99, which this version of the module does not read/;
   assert.equal(result['keys'], null);
-  assert.match(String(result['unread']), unread);
+  assert.match(textIn(result, 'unread'), unread);
   assert.ok(bed.lines.some((line) => line.includes('its keys are not counted') && line.includes('type 99')));
-  const name = `snapshots/${String(result['snapshot'])}`;
+  const name = `snapshots/${textIn(result, 'snapshot')}`;
   assert.deepEqual(await azurite.download(`${name}.rdb`), file);
   const manifest = readManifest(name, await azurite.download(`${name}.manifest.json`));
   const [part] = manifest.parts;
@@ -95,7 +95,7 @@ test('SN-2 SN-3 what a later server writes is exported with its counts left open
   const importing = await startSnapshot(t, { azurite, redis: target, stateDir: await tempDir(t) });
   const over = await importing.until(await importing.begin('Import'), 'failed');
   assert.equal(over['code'], 'DATA_INVALID');
-  assert.match(String(over['message']), /type 99.*take a newer one, or have a server load the file/);
+  assert.match(textIn(over, 'message'), /type 99.*take a newer one, or have a server load the file/);
   assert.deepEqual(await keyCounts(target.port), {});
 });
 
@@ -103,8 +103,8 @@ test('SN-3 a snapshot whose keys were not counted is imported by a version that 
   const [azurite, redis] = await Promise.all([storage.createContainer('uncounted'), startRedis(t)]);
   await withRedis(redis.port, (client) => client.mset('a', 1, 'b', 2));
   const bed = await startSnapshot(t, { azurite, redis, stateDir: await tempDir(t) });
-  const { snapshot } = await bed.run('Export');
-  const blob = `snapshots/${String(snapshot)}.manifest.json`;
+  const result = await bed.run('Export');
+  const blob = `snapshots/${textIn(result, 'snapshot')}.manifest.json`;
   const manifest = readManifest(blob, await azurite.download(blob));
   const parts = manifest.parts.map((part) => ({ ...part, keys: null, functions: null, unread: 'something' }));
   await azurite.upload(blob, writeManifest({ ...manifest, keys: null, parts }).toString());
@@ -112,6 +112,12 @@ test('SN-3 a snapshot whose keys were not counted is imported by a version that 
   const importing = await startSnapshot(t, { azurite, redis: target, stateDir: await tempDir(t) });
   assert.equal((await importing.run('Import'))['restored'], 2);
 });
+
+function textIn(fields: JsonObject, name: string): string {
+  const { [name]: value } = fields;
+  if (typeof value !== 'string') throw new Error(`no ${name} in ${JSON.stringify(fields)}`);
+  return value;
+}
 
 /** An RDB with a key, and with a value of a type that no server has yet. */
 function laterFile(): Buffer {

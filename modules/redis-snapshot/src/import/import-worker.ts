@@ -128,7 +128,9 @@ function checkManifest(plan: ImportPlan, part: SnapshotPart | undefined): void {
   if (part === undefined) return;
   const keys = Object.fromEntries(plan.databases.map(([db, count]) => [String(db), count]));
   const stated =
-    part.keys === null ? keys : Object.fromEntries(Object.entries(part.keys).filter(([, count]) => count > 0));
+    part.keys === null
+      ? keys
+      : Object.fromEntries(Object.entries(part.keys).filter(([, count]) => count > 0));
   const isAsCounted = JSON.stringify(keys) === JSON.stringify(stated);
   if (plan.bytes === part.bytes && plan.version === part.rdbVersion && isAsCounted) return;
   throw new SuiteError(

@@ -258,7 +258,8 @@ export class RdbParser {
         this.#beginValue('function', FUNCTION);
         return undefined;
       case 'metadata':
-        return this.#unknown('a key has metadata of modules');
+        this.#unknown('a key has metadata of modules');
+        return undefined;
       case 'auxValue':
       case 'sum':
         this.#state = taken;
@@ -268,7 +269,10 @@ export class RdbParser {
 
   #type(type: number): RdbItem | undefined {
     const cursor = this.#cursor;
-    if (this.#layouts[type] === undefined) return this.#unknown(`an entry has the type ${type}`);
+    if (this.#layouts[type] === undefined) {
+      this.#unknown(`an entry has the type ${type}`);
+      return undefined;
+    }
     this.type = type;
     this.#isInItem = true;
     cursor.pos += 1;
@@ -309,14 +313,13 @@ export class RdbParser {
     return item;
   }
 
-  #unknown(problem: string): undefined {
+  #unknown(problem: string): void {
     const { offset } = this.#cursor;
     const what = `${problem}, which this version of the module does not read (file of ${this.family}, RDB version ${this.version})`;
     if (!this.#passesUnknown)
       throw new RdbFailure(offset, `${what}; take a newer one, or have a server load the file`);
     this.unread = `${what}, at byte ${offset}`;
     this.#state = 'unread';
-    return undefined;
   }
 
   /** Leaves the bytes that would be the end of the file if nothing followed. */
