@@ -17,12 +17,11 @@ export async function restartModule(context: VerbContext): Promise<void> {
   context.io.stdout(`${name}\n`);
 }
 
-export async function execInModule({ args, control, io }: VerbContext): Promise<number> {
-  const [name = '', ...words] = args.words;
-  const planned = await (
-    await control()
-  ).call('POST', `/modules/${encodeURIComponent(name)}/exec`, { words });
-  return io.run(planned as ExecCommand);
+export async function execInModule(context: VerbContext): Promise<number> {
+  const [name = '', ...words] = context.args.words;
+  const control = await context.control();
+  const planned = await control.call('POST', `/modules/${encodeURIComponent(name)}/exec`, { words });
+  return context.io.run(planned as ExecCommand);
 }
 
 export async function printLogs(context: VerbContext): Promise<void> {
