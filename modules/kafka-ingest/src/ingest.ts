@@ -10,7 +10,7 @@ import type {
 } from '@iotedge-redis/common';
 import { RedisConnection, redisTarget, systemClock } from '@iotedge-redis/common';
 import { Assignment } from './kafka/assignment.ts';
-import { DEAD_LETTERS } from './apply/own-keys.ts';
+import { DEAD_LETTERS } from './shape/own-keys.ts';
 import { Gate } from './lane/gate.ts';
 import { ingestMethods } from './ingest-methods.ts';
 import type { Shared } from './ingest-metrics.ts';
@@ -18,7 +18,7 @@ import { healthOf, laneStatus, Rate, summaryOf } from './ingest-status.ts';
 import type { IngestView } from './ingest-view.ts';
 import { KafkaSource } from './kafka/kafka-source.ts';
 import type { SourceStatus } from './kafka/kafka-source.ts';
-import { MemoryGuard } from './apply/memory-guard.ts';
+import { MemoryGuard } from './lane/memory-guard.ts';
 import { PartitionLane } from './lane/partition-lane.ts';
 import { changesKey, positionKey, Positions } from './apply/positions.ts';
 import { RateCap } from './lane/rate-cap.ts';

@@ -1,8 +1,8 @@
 import type { RedisConnection } from '@iotedge-redis/common';
 import { applyScript, scriptShape } from './apply/apply-script.ts';
 import { toBinary } from './shape/binary-text.ts';
-import { CallBuffer } from './apply/call-buffer.ts';
-import { DEAD_LETTERS } from './apply/own-keys.ts';
+import { CallBuffer } from './shape/call-buffer.ts';
+import { DEAD_LETTERS } from './shape/own-keys.ts';
 import { changesKey } from './apply/positions.ts';
 import type { KafkaRecord, TopicPartition } from './record.ts';
 import type { RedisSink, SentCall } from './apply/redis-sink.ts';

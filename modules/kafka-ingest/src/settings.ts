@@ -1,7 +1,7 @@
 import { checkRedis, missingRedis, parsePlace, redisFields, redisTarget } from '@iotedge-redis/common';
 import type { SettingsOf } from '@iotedge-redis/common';
 import { toBinary } from './shape/binary-text.ts';
-import { isOwnKey } from './apply/own-keys.ts';
+import { isOwnKey } from './shape/own-keys.ts';
 import { kafkaFields } from './settings/settings-kafka.ts';
 import { shapeFields } from './settings/settings-shape.ts';
 import type { Shape } from './shape/shape.ts';

@@ -1,7 +1,7 @@
 import { deepEqual, equal } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CallBuffer } from '../../../modules/kafka-ingest/src/apply/call-buffer.ts';
+import { CallBuffer } from '../../../modules/kafka-ingest/src/shape/call-buffer.ts';
 import { FlatFields } from '../../../modules/kafka-ingest/src/shape/flat-fields.ts';
 import { argumentsOf } from '../../helpers/call-arguments.ts';
 

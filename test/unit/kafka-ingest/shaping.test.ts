@@ -2,7 +2,7 @@ import { deepEqual, equal, match } from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { fromBinary, toBinary } from '../../../modules/kafka-ingest/src/shape/binary-text.ts';
-import { CallBuffer } from '../../../modules/kafka-ingest/src/apply/call-buffer.ts';
+import { CallBuffer } from '../../../modules/kafka-ingest/src/shape/call-buffer.ts';
 import {
   parseFields,
   parseFieldsExactly,

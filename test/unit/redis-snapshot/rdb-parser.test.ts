@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { Crc64 } from '@iotedge-redis/common';
 import { unpackLzf } from '../../../modules/redis-snapshot/src/rdb/lzf.ts';
 import { RdbCheck } from '../../../modules/redis-snapshot/src/rdb/rdb-check.ts';
+import type { RdbFacts } from '../../../modules/redis-snapshot/src/rdb/rdb-check.ts';
 import { RdbFailure } from '../../../modules/redis-snapshot/src/rdb/rdb-failure.ts';
 import { RdbParser } from '../../../modules/redis-snapshot/src/rdb/rdb-parser.ts';
 
@@ -86,9 +87,36 @@ const BODIES: readonly (readonly [type: number, body: Buffer])[] = [
   ],
   [24, Buffer.concat([time, bytes(1, 3), text('a'), text('b')])],
   [25, Buffer.concat([time, text('listpack')])],
+  [
+    26,
+    Buffer.concat([
+      streamHead,
+      bytes(1, 1, 1, 1, 9),
+      bytes(1),
+      text('g'),
+      bytes(1, 2, 3),
+      pending(time, bytes(1)),
+      bytes(1),
+      text('c'),
+      time,
+      time,
+      pending(),
+      bytes(0x40, 100, 50),
+      bytes(2),
+      text('producer'),
+      bytes(2),
+      text('first'),
+      bytes(1, 2),
+      text('second'),
+      bytes(0x40, 100, 0),
+      text('idle'),
+      bytes(0),
+      bytes(7, 1),
+    ]),
+  ],
 ];
 
-function fileOf(entries: readonly Buffer[], version = 'REDIS0012'): Buffer {
+function fileOf(entries: readonly Buffer[], version = 'REDIS0013'): Buffer {
   const body = Buffer.concat([
     Buffer.from(version),
     bytes(250),
@@ -236,7 +264,45 @@ for (const [problem, file, offset] of [
 test('SN-11 type 22 is one thing in files of Redis and another in those of Valkey', () => {
   const valkey = Buffer.concat([bytes(22), text('k'), bytes(1), text('a'), text('b'), time]);
   check(fileOf([valkey], 'VALKEY080'), [1000]);
-  assert.throws(() => check(fileOf([valkey], 'REDIS0012'), [1000]), RdbFailure);
+  assert.throws(() => check(fileOf([valkey], 'REDIS0013'), [1000]), RdbFailure);
+});
+
+const UNKNOWN = bytes(99, 1, 97, 255, 1, 2, 3);
+const METADATA = Buffer.concat([bytes(243, 1, 1, 2, 3, 4, 2, 9, 0), bytes(0), text('k'), text('v')]);
+
+function checkUnread(file: Buffer, size: number): RdbFacts {
+  const checked = new RdbCheck({ passesUnknown: true });
+  for (const piece of cut(file, [size])) checked.push(piece);
+  return checked.finish();
+}
+
+for (const [what, part, named] of [
+  ['a type', UNKNOWN, /type 99, which .* at byte \d+$/],
+  ['metadata of a key', METADATA, /metadata of modules/],
+  ['metadata of a key that expires', Buffer.concat([bytes(252), time, METADATA]), /metadata of modules/],
+] as const) {
+  test(`SN-2 a file with ${what} that this module does not know is whole by its checksum, in pieces of any size, where that is asked for`, () => {
+    const file = fileOf([entry([0, text('value')], 'known'), part]);
+    for (const size of [1, 2, 7, 8, 9, 10, file.length]) {
+      const facts = checkUnread(file, size);
+      assert.deepEqual([facts.bytes, facts.isVerified, facts.version], [file.length, true, 13]);
+      assert.match(facts.unread ?? '', named);
+    }
+    assert.throws(() => check(file, [9]), /take a newer one, or have a server load the file/);
+  });
+}
+
+test('SN-2 a file with an unknown type is refused when a byte of it is another one, when it is cut off, and without a checksum', () => {
+  const file = fileOf([UNKNOWN]);
+  for (let at = 0; at < file.length; at += 1) {
+    const other = Buffer.from(file);
+    other[at] = (other[at] ?? 0) ^ (1 + (at % 255));
+    assert.throws(() => checkUnread(other, 9), RdbFailure, `byte ${at}`);
+    assert.throws(() => checkUnread(file.subarray(0, at), 9), RdbFailure, `cut at ${at}`);
+  }
+  assert.throws(() => checkUnread(Buffer.concat([file, bytes(0)]), 9), RdbFailure);
+  const bare = Buffer.concat([file.subarray(0, -8), Buffer.alloc(8)]);
+  assert.throws(() => checkUnread(bare, 9), /has no checksum \(rdbchecksum no\)/);
 });
 
 test('counts keys and expiries by database, and names the largest value', () => {

@@ -1,9 +1,9 @@
 import type { RedisScript } from '@iotedge-redis/common';
 import { applyScript, scriptShape } from './apply-script.ts';
 import { toBinary } from '../shape/binary-text.ts';
-import { CallBuffer } from './call-buffer.ts';
-import { writeDeadLetter } from '../dead-letter.ts';
-import { DEAD_LETTERS } from './own-keys.ts';
+import { CallBuffer } from '../shape/call-buffer.ts';
+import { writeDeadLetter } from './dead-letter.ts';
+import { DEAD_LETTERS } from '../shape/own-keys.ts';
 import type { PartitionKeys } from './positions.ts';
 import type { FetchedBatch, KafkaRecord, RecordFault } from '../record.ts';
 import type { Shape } from '../shape/shape.ts';

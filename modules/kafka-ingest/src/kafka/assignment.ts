@@ -1,7 +1,7 @@
 import type { Clock, Log } from '@iotedge-redis/common';
 import { errorText, exponential } from '@iotedge-redis/common';
-import type { ClaimDecision, ClaimPolicy, Watermarks } from '../claim.ts';
-import { decideClaim } from '../claim.ts';
+import type { ClaimDecision, ClaimPolicy, Watermarks } from '../apply/claim.ts';
+import { decideClaim } from '../apply/claim.ts';
 import type { KafkaSource } from './kafka-source.ts';
 import type { PartitionLane } from '../lane/partition-lane.ts';
 import type { Positions } from '../apply/positions.ts';

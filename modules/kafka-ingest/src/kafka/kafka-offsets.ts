@@ -1,5 +1,5 @@
 import type { Admin } from 'kafkajs';
-import type { Watermarks } from '../claim.ts';
+import type { Watermarks } from '../apply/claim.ts';
 import { kafkaError } from './kafka-errors.ts';
 
 /** First and last offsets of the partitions of a topic. */

@@ -1,7 +1,7 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type { Clock, Log } from '@iotedge-redis/common';
 import { exponential, sleep, SuiteError } from '@iotedge-redis/common';
-import type { Watermarks } from '../claim.ts';
+import type { Watermarks } from '../apply/claim.ts';
 import type { SourceEvents } from './consumer-events.ts';
 import type { GroupSession } from './group-session.ts';
 import { kafkaError } from './kafka-errors.ts';

@@ -3,7 +3,7 @@ import { errorText, exponential, SuiteError } from '@iotedge-redis/common';
 import { Backlog, FAULT_LIMIT } from './backlog.ts';
 import type { BacklogOptions } from './backlog.ts';
 import type { EncodedCall } from '../apply/call.ts';
-import { FetchSequence } from '../kafka/fetch-sequence.ts';
+import { FetchSequence } from './fetch-sequence.ts';
 import type { Gate } from './gate.ts';
 import type { Counters } from './lane-counters.ts';
 import { LaneStanding } from './lane-standing.ts';

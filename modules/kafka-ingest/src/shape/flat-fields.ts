@@ -1,4 +1,4 @@
-import type { CallBuffer } from '../apply/call-buffer.ts';
+import type { CallBuffer } from './call-buffer.ts';
 
 /** Most fields that are read this way. */
 const MOST = 64;

@@ -1,10 +1,10 @@
 import { isAscii, isUtf8 } from 'node:buffer';
-import type { CallBuffer } from '../apply/call-buffer.ts';
+import type { CallBuffer } from './call-buffer.ts';
 import { fromBinary } from './binary-text.ts';
 import { FlatFields } from './flat-fields.ts';
 import type { JsonFields, NumberWatch } from './json-fields.ts';
 import { flatten, isJson, parseFields, parseFieldsExactly, valueText } from './json-fields.ts';
-import { isOwnKey } from '../apply/own-keys.ts';
+import { isOwnKey } from './own-keys.ts';
 import type { KafkaRecord, RecordFault, TopicPartition } from '../record.ts';
 import type { Shape } from './shape.ts';
 import { DELETED, UPDATED } from './shape.ts';

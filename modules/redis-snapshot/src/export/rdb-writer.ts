@@ -1,4 +1,5 @@
 import { Crc64, SuiteError } from '@iotedge-redis/common';
+import { FIRST_OPCODE } from '../rdb/between-entries.ts';
 
 const OPCODE = { aux: 0xfa, select: 0xfe, expireMs: 0xfc, end: 0xff } as const;
 /** Behind the value in a DUMP payload: version of the format (2 bytes) and checksum (8 bytes), both little-endian. */
@@ -21,6 +22,13 @@ export class RdbWriter {
   entry(db: number, key: Buffer, dump: Buffer, expireAtMs: number | undefined): readonly Buffer[] {
     const { body, version } = split(dump);
     const type = body.subarray(0, 1);
+    // They begin the payload, and in the file they stand in front of the key.
+    if (body.readUInt8(0) >= FIRST_OPCODE) {
+      throw new SuiteError(
+        'DATA_INVALID',
+        'scanning: a key has metadata of modules, which a file made key by key does not carry; permit SYNC',
+      );
+    }
     const expiry = Buffer.alloc(expireAtMs === undefined ? 0 : 9);
     if (expireAtMs !== undefined) {
       expiry[0] = OPCODE.expireMs;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { SuiteError } from '@iotedge-redis/common';
 import { RdbCheck } from '../rdb/rdb-check.ts';
+import type { RdbFacts } from '../rdb/rdb-check.ts';
 import { RdbFailure } from '../rdb/rdb-failure.ts';
 import type { ForkCost } from './fork-watch.ts';
 import type { SpooledFacts } from './spool.ts';
@@ -8,14 +9,15 @@ import type { Transfer } from './sync-source.ts';
 
 /**
  * Takes a file to its end and checks it on the way: structure, checksum, length. `take` gets all pieces, in order; nothing may
- * be made of them before this resolves. DATA_INVALID when the file is not right.
+ * be made of them before this resolves. DATA_INVALID when the file is not right. Of a file that holds what this module does not know
+ * the counts stay open, since no value needs to be understood to be kept.
  */
 export async function receive(
   transfer: Transfer,
   take: (pieces: readonly Buffer[]) => Promise<void>,
   from: string,
 ): Promise<Omit<SpooledFacts, keyof ForkCost>> {
-  const check = new RdbCheck();
+  const check = new RdbCheck({ passesUnknown: true });
   const sha256 = createHash('sha256');
   let bytes = 0;
   try {
@@ -35,8 +37,7 @@ export async function receive(
       rdbVersion: facts.version,
       isChecksummed: facts.isVerified,
       serverVersion: facts.serverVersion ?? null,
-      keys: Object.fromEntries([...facts.databases].map(([db, { keys }]) => [String(db), keys])),
-      functions: facts.functions,
+      ...countsOf(facts),
     };
   } catch (error) {
     if (!(error instanceof RdbFailure)) throw error;
@@ -45,4 +46,13 @@ export async function receive(
       retryable: true,
     });
   }
+}
+
+function countsOf(facts: RdbFacts): Pick<SpooledFacts, 'keys' | 'functions' | 'unread'> {
+  const { databases, functions, unread } = facts;
+  if (unread !== undefined) return { keys: null, functions: null, unread };
+  return {
+    keys: Object.fromEntries([...databases].map(([db, { keys }]) => [String(db), keys])),
+    functions,
+  };
 }

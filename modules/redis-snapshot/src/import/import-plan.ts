@@ -48,7 +48,7 @@ export async function inspect(
     const from = suite ?? { keys: 0, from: parser.itemOffset, db: parser.db };
     suite = { ...from, keys: from.keys + 1, until: parser.offset };
   };
-  const check = new RdbCheck(visit);
+  const check = new RdbCheck({ visit });
   let bytes = 0;
   for await (const piece of input.read(0)) {
     if (signal.aborted) throw new SuiteError('STOPPED', 'checking the RDB: stopped');

@@ -128,11 +128,13 @@ function openBlob(options: ImportWorkerOptions, work: Work, blob: string): Promi
 
 function checkManifest(plan: ImportPlan, part: SnapshotPart | undefined): void {
   if (part === undefined) return;
-  const keys = JSON.stringify(Object.fromEntries(plan.databases.map(([db, count]) => [String(db), count])));
-  const stated = JSON.stringify(
-    Object.fromEntries(Object.entries(part.keys).filter(([, count]) => count > 0)),
-  );
-  if (plan.bytes === part.bytes && plan.version === part.rdbVersion && keys === stated) return;
+  const keys = Object.fromEntries(plan.databases.map(([db, count]) => [String(db), count]));
+  const stated =
+    part.keys === null
+      ? keys
+      : Object.fromEntries(Object.entries(part.keys).filter(([, count]) => count > 0));
+  const isAsCounted = JSON.stringify(keys) === JSON.stringify(stated);
+  if (plan.bytes === part.bytes && plan.version === part.rdbVersion && isAsCounted) return;
   throw new SuiteError(
     'DATA_INVALID',
     `checking ${part.blob} against its manifest: it has ${plan.bytes} bytes, RDB version ${plan.version} and ${plan.keys} keys, and the manifest says otherwise; export again`,

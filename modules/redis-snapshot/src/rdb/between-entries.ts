@@ -18,7 +18,7 @@ const RESIZE = 251;
 const EXPIRES_AT_MS = 252;
 const EXPIRES_AT_SECONDS = 253;
 const SELECT = 254;
-const END = 255;
+export const END = 255;
 
 /** An aux field is a name and a small fact; larger ones (scripts, once) are passed over. */
 const MAX_AUX_BYTES = 64 * 1024;
@@ -46,9 +46,10 @@ const KNOWN_AUX: ReadonlySet<string> = new Set([
 
 /**
  * What became of an opcode: `more` is not all there yet, and nothing was taken; `taken` is done with; `entry` says something of the entry
- * that follows; `pass` has `passing` behind it; `auxValue` wants a call of `auxValue`; a `function` library follows; `sum`: the file's end.
+ * that follows; `pass` has `passing` behind it; `auxValue` wants a call of `auxValue`; a `function` library follows; `metadata` of a key
+ * follow, which this module does not read; `sum`: the file's end.
  */
-export type Taken = 'more' | 'taken' | 'entry' | 'pass' | 'auxValue' | 'function' | 'sum';
+export type Taken = 'more' | 'taken' | 'entry' | 'pass' | 'auxValue' | 'function' | 'metadata' | 'sum';
 
 /** Reads what stands between the entries of a file, or in front of one. */
 export class BetweenEntries {
@@ -95,8 +96,13 @@ export class BetweenEntries {
 
   #take(code: number, family: Family, isInEntry: boolean): Taken {
     const at = this.#cursor.offset - 1;
+    const isMetadata = code === SLOT_IMPORT_OR_METADATA && family === 'redis';
     const isOfEntry =
-      code === EXPIRES_AT_MS || code === EXPIRES_AT_SECONDS || code === IDLE || code === FREQUENCY;
+      isMetadata ||
+      code === EXPIRES_AT_MS ||
+      code === EXPIRES_AT_SECONDS ||
+      code === IDLE ||
+      code === FREQUENCY;
     if (isInEntry && !isOfEntry) throw new RdbFailure(at, `a key is expected, and the opcode ${code} found`);
     switch (code) {
       case END:
@@ -121,8 +127,7 @@ export class BetweenEntries {
       case SLOT_INFO:
         return this.#pass(LAYOUTS.slotInfo);
       case SLOT_IMPORT_OR_METADATA:
-        if (family === 'valkey') return this.#pass(LAYOUTS.slotImport);
-        throw new RdbFailure(at, `a key has metadata of modules (opcode ${code}), which cannot be imported`);
+        return isMetadata ? 'metadata' : this.#pass(LAYOUTS.slotImport);
       default:
         throw new RdbFailure(
           at,

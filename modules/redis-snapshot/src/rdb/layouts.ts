@@ -19,9 +19,13 @@ export const MODULE = -4;
 const STREAM_ID = 16;
 const TIME = 8;
 
-/** `first` and `deleted` ids and the count of entries ever added came with version 2, the consumer's active time with 3. */
-function stream(version: 1 | 2 | 3): readonly Step[] {
+/**
+ * `first` and `deleted` ids and the count of entries ever added came with version 2, the consumer's active time with 3, and with 4
+ * what is remembered of idempotent producers: duration and limit, for each producer its ids with their entries, and two counts.
+ */
+function stream(version: 1 | 2 | 3 | 4): readonly Step[] {
   const since2 = (...steps: Step[]): Step[] => (version >= 2 ? steps : []);
+  const producer: Step = [STRING, [STRING, LENGTH, LENGTH]];
   const pending: Step = [STREAM_ID, TIME, LENGTH];
   const consumer: Step = [STRING, TIME, ...(version >= 3 ? [TIME] : []), [STREAM_ID]];
   return [
@@ -29,6 +33,7 @@ function stream(version: 1 | 2 | 3): readonly Step[] {
     ...[LENGTH, LENGTH, LENGTH],
     ...since2(LENGTH, LENGTH, LENGTH, LENGTH, LENGTH),
     [STRING, LENGTH, LENGTH, ...since2(LENGTH), pending, consumer],
+    ...(version >= 4 ? [LENGTH, LENGTH, producer, LENGTH, LENGTH] : []),
   ];
 }
 
@@ -61,12 +66,13 @@ const SHARED: Readonly<Record<number, Layout>> = {
   21: { steps: stream(3), since: 11 },
 };
 
-/** Hashes whose fields expire: those of the release candidates of 7.4 (22, 23), and those of the release. */
+/** Hashes whose fields expire: those of the release candidates of 7.4 (22, 23), and those of the release; streams of 8.6. */
 const REDIS: Readonly<Record<number, Layout>> = {
   22: { steps: [[LENGTH, STRING, STRING]], since: 12 },
   23: { steps: [STRING], since: 12 },
   24: { steps: [TIME, [LENGTH, STRING, STRING]], since: 12 },
   25: { steps: [TIME, STRING], since: 12 },
+  26: { steps: stream(4), since: 13 },
 };
 
 const VALKEY: Readonly<Record<number, Layout>> = {
@@ -126,4 +132,5 @@ const NAMES: Readonly<Record<number, string>> = {
   23: 'hash with field expiry',
   24: 'hash with field expiry',
   25: 'hash with field expiry',
+  26: 'stream',
 };

@@ -20,6 +20,8 @@ export interface RdbFacts {
   readonly bytes: number;
   /** False when the file has no checksum. */
   readonly isVerified: boolean;
+  /** What this module does not know, and where; all that is counted below ends there. */
+  readonly unread: string | undefined;
   readonly databases: ReadonlyMap<number, DatabaseCount>;
   readonly keys: number;
   readonly types: ReadonlySet<number>;
@@ -33,9 +35,15 @@ export interface RdbFacts {
 /** Told of each key, with the parser standing behind it. */
 export type KeyVisitor = (parser: RdbParser) => void;
 
+export interface RdbCheckOptions {
+  readonly visit?: KeyVisitor;
+  /** Takes a file also when it holds what this module does not know, if its checksum is right. */
+  readonly passesUnknown?: boolean;
+}
+
 /** Checks a file that comes piece by piece, and counts what it holds. Throws RdbFailure where it is wrong. */
 export class RdbCheck {
-  readonly #parser = new RdbParser({ keepsValues: false });
+  readonly #parser: RdbParser;
   readonly #databases = new Map<number, { keys: number; expires: number }>();
   readonly #types = new Set<number>();
   readonly #moduleTypes = new Set<string>();
@@ -45,7 +53,8 @@ export class RdbCheck {
   #largest = { bytes: 0, offset: 0 };
   #counted = { db: -1, count: { keys: 0, expires: 0 } };
 
-  constructor(visit?: KeyVisitor) {
+  constructor({ visit, passesUnknown = false }: RdbCheckOptions = {}) {
+    this.#parser = new RdbParser({ keepsValues: false, passesUnknown });
     this.#visit = visit;
   }
 
@@ -72,6 +81,7 @@ export class RdbCheck {
       usedMemory: Number.isSafeInteger(usedMemory) && usedMemory > 0 ? usedMemory : undefined,
       bytes: parser.offset,
       isVerified: parser.isVerified,
+      unread: parser.unread,
       databases: this.#databases,
       keys: this.#keys,
       types: this.#types,

@@ -1,5 +1,5 @@
 import { Crc64 } from '@iotedge-redis/common';
-import { BetweenEntries, FIRST_OPCODE } from './between-entries.ts';
+import { BetweenEntries, END, FIRST_OPCODE } from './between-entries.ts';
 import { EntryKey } from './entry-key.ts';
 import type { ByteSink } from './entry-key.ts';
 import { MODULE_TYPE, STRING, layoutsOf } from './layouts.ts';
@@ -29,13 +29,20 @@ export interface RdbParserOptions {
   readonly keepsValues: boolean;
   /** Begins there instead of at the head of the file; the checksum is not looked at then. */
   readonly from?: RdbPlace;
+  /**
+   * Goes on to the end of the file where something is met that this module does not know, and looks at the checksum only; else that
+   * is a failure. What follows the unknown part is not found.
+   */
+  readonly passesUnknown?: boolean;
 }
 
 /** The checksum came with this version. */
 const CRC_VERSION = 5;
+const SUM_BYTES = 8;
 const FUNCTION: readonly Step[] = [STRING];
 
-type State = 'head' | 'opcode' | 'key' | 'value' | 'function' | 'passing' | 'auxValue' | 'sum' | 'end';
+type State =
+  'head' | 'opcode' | 'key' | 'value' | 'function' | 'passing' | 'auxValue' | 'unread' | 'sum' | 'end';
 
 /**
  * Reads an RDB file piece by piece: `push` a piece, then call `next` until it says `more`. It finds where each entry ends without
@@ -54,12 +61,15 @@ export class RdbParser {
   valueBytes = 0;
   /** True when the file had a checksum and it was right, once `end` was said. */
   isVerified = false;
+  /** What was met that this module does not know, and where; the rest of the file was passed over unread. */
+  unread: string | undefined;
 
   readonly #cursor: RdbCursor;
   readonly #between: BetweenEntries;
   readonly #key: EntryKey;
   readonly #walker = new ValueWalker();
   readonly #keepsValues: boolean;
+  readonly #passesUnknown: boolean;
   readonly #crc: Crc64 | undefined;
   #layouts = layoutsOf('redis');
   #crcPos = 0;
@@ -73,6 +83,7 @@ export class RdbParser {
   constructor(options: RdbParserOptions) {
     const { from } = options;
     this.#keepsValues = options.keepsValues;
+    this.#passesUnknown = options.passesUnknown ?? false;
     this.#cursor = new RdbCursor(from?.offset ?? 0);
     this.#between = new BetweenEntries(this.#cursor);
     this.#key = new EntryKey(this.#cursor);
@@ -153,6 +164,7 @@ export class RdbParser {
 
   /** Called when there are no more bytes: throws when the file is not at its end. */
   finish(): void {
+    if (this.#state === 'unread') this.#endUnread();
     if (this.#state === 'end') return;
     const inside = this.#isInItem ? `, inside of the entry that begins at byte ${this.itemOffset}` : '';
     const doing = this.#state === 'head' ? 'is too short for an RDB' : `ends too early${inside}`;
@@ -201,6 +213,8 @@ export class RdbParser {
         if (!this.#between.auxValue()) return 'more';
         this.#state = 'opcode';
         return undefined;
+      case 'unread':
+        return this.#passUnread();
       case 'sum':
         return this.#checksum();
       case 'end':
@@ -243,6 +257,9 @@ export class RdbParser {
         this.#isInItem = true;
         this.#beginValue('function', FUNCTION);
         return undefined;
+      case 'metadata':
+        this.#unknown('a key has metadata of modules');
+        return undefined;
       case 'auxValue':
       case 'sum':
         this.#state = taken;
@@ -253,10 +270,8 @@ export class RdbParser {
   #type(type: number): RdbItem | undefined {
     const cursor = this.#cursor;
     if (this.#layouts[type] === undefined) {
-      throw new RdbFailure(
-        cursor.offset,
-        `an entry has the type ${type}, which is not known to this version of the module (file of ${this.family}, RDB version ${this.version})`,
-      );
+      this.#unknown(`an entry has the type ${type}`);
+      return undefined;
     }
     this.type = type;
     this.#isInItem = true;
@@ -298,21 +313,47 @@ export class RdbParser {
     return item;
   }
 
+  #unknown(problem: string): void {
+    const { offset } = this.#cursor;
+    const what = `${problem}, which this version of the module does not read (file of ${this.family}, RDB version ${this.version})`;
+    if (!this.#passesUnknown)
+      throw new RdbFailure(offset, `${what}; take a newer one, or have a server load the file`);
+    this.unread = `${what}, at byte ${offset}`;
+    this.#state = 'unread';
+  }
+
+  /** Leaves the bytes that would be the end of the file if nothing followed. */
+  #passUnread(): RdbItem {
+    const cursor = this.#cursor;
+    cursor.pos = Math.max(cursor.pos, cursor.bytes.length - 1 - SUM_BYTES);
+    return 'more';
+  }
+
+  #endUnread(): void {
+    const cursor = this.#cursor;
+    if (cursor.left !== 1 + SUM_BYTES || cursor.at(cursor.pos) !== END) return;
+    cursor.pos += 1;
+    this.#checksum();
+    if (this.isVerified) return;
+    const problem = `${this.unread ?? ''}; and the file has no checksum (rdbchecksum no) that could vouch for what is not read`;
+    throw new RdbFailure(cursor.offset, problem);
+  }
+
   #checksum(): RdbItem | undefined {
     const cursor = this.#cursor;
     if (this.version < CRC_VERSION) {
       this.#state = 'end';
       return undefined;
     }
-    if (cursor.left < 8) return 'more';
+    if (cursor.left < SUM_BYTES) return 'more';
     this.#sum();
-    const stated = cursor.bytes.subarray(cursor.pos, cursor.pos + 8);
+    const stated = cursor.bytes.subarray(cursor.pos, cursor.pos + SUM_BYTES);
     // Zero says that the writer was told not to make one (rdbchecksum no).
     const isStated = stated.some((byte) => byte !== 0);
     if (this.#crc !== undefined && isStated && !this.#crc.digest().equals(stated))
       throw new RdbFailure(cursor.offset, 'the checksum of the file is wrong; it was damaged or cut');
     this.isVerified = this.#crc !== undefined && isStated;
-    cursor.pass(8);
+    cursor.pass(SUM_BYTES);
     this.#crcPos = cursor.pos;
     this.#state = 'end';
     return undefined;

@@ -10,12 +10,14 @@ export interface SnapshotPart {
   /** `REDIS` or `VALKEY` with the version of the format, as the file's head has it. */
   readonly family: 'redis' | 'valkey';
   readonly rdbVersion: number;
-  /** False when the server writes no checksum (rdbchecksum no); the structure was read to its end then. */
+  /** False when the server writes no checksum (rdbchecksum no). Checksum or structure, one was read to the end. */
   readonly isChecksummed: boolean;
   readonly serverVersion: string | null;
-  /** Keys by the number of their database. */
-  readonly keys: Readonly<Record<string, number>>;
-  readonly functions: number;
+  /** Keys by the number of their database; null where they could not be counted. */
+  readonly keys: Readonly<Record<string, number>> | null;
+  readonly functions: number | null;
+  /** What the file holds, and where, that the exporting module did not know: it is whole by its checksum, and not counted. */
+  readonly unread?: string;
   /** How long the server stood still for the fork, and what its memory grew by meanwhile; null where INFO is hidden. */
   readonly forkSeconds: number | null;
   readonly copyOnWriteBytes: number | null;
@@ -39,7 +41,8 @@ export interface Manifest {
   readonly finishedAt: string;
   readonly durationMs: number;
   readonly bytes: number;
-  readonly keys: number;
+  /** Null where a part's are. */
+  readonly keys: number | null;
   readonly parts: readonly SnapshotPart[];
   /** On a copy: where from, and what the service held it against. */
   readonly copy?: {
@@ -89,7 +92,7 @@ function isManifest(value: unknown): value is Manifest {
     has(value, 'runId', isText) &&
     has(value, 'startedAt', isText) &&
     has(value, 'bytes', isCount) &&
-    has(value, 'keys', isCount) &&
+    has(value, 'keys', (keys) => keys === null || isCount(keys)) &&
     has(value, 'parts', (parts) => Array.isArray(parts) && parts.length > 0 && parts.every(isPart))
   );
 }
@@ -135,6 +138,11 @@ export function describeSnapshot(manifest: Manifest): JsonObject {
     serverVersion: first?.serverVersion ?? null,
     source: manifest.source,
   };
+  const unread = manifest.parts.find((part) => part.unread !== undefined)?.unread;
   const copy: JsonValue | undefined = manifest.copy === undefined ? undefined : { ...manifest.copy };
-  return copy === undefined ? described : { ...described, copy };
+  return {
+    ...described,
+    ...(unread === undefined ? {} : { unread }),
+    ...(copy === undefined ? {} : { copy }),
+  };
 }

@@ -1,4 +1,4 @@
-import type { Position } from './apply/positions.ts';
+import type { Position } from './positions.ts';
 
 export interface Watermarks {
   /** First offset that the partition still has. */

@@ -1,6 +1,6 @@
 import type { Clock, RedisConnection } from '@iotedge-redis/common';
 import { SuiteError } from '@iotedge-redis/common';
-import type { Gate } from '../lane/gate.ts';
+import type { Gate } from './gate.ts';
 
 const EVERY_MS = 2000;
 const NAME = 'memory';

@@ -1,5 +1,5 @@
-import type { CallBuffer } from './apply/call-buffer.ts';
-import type { KafkaRecord, RecordFault, TopicPartition } from './record.ts';
+import type { CallBuffer } from '../shape/call-buffer.ts';
+import type { KafkaRecord, RecordFault, TopicPartition } from '../record.ts';
 
 /** Writes a record that could not be stored, for the dead-letter stream. */
 export function writeDeadLetter(
