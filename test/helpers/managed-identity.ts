@@ -56,6 +56,48 @@ export async function startMetadataService(token: () => string | undefined): Pro
   };
 }
 
+export interface TokenAuthority {
+  readonly address: string;
+  /** The forms that were sent for tokens. */
+  readonly asked: readonly URLSearchParams[];
+}
+
+/** What a pod with workload identity takes its service account's token to. */
+export async function startTokenAuthority(
+  t: TestContext,
+  { serverCertPem: cert, serverKeyPem: key }: Certificates,
+  token: string,
+): Promise<TokenAuthority> {
+  const asked: URLSearchParams[] = [];
+  let address = '';
+  const server = createTlsServer({ cert, key }, (incoming, reply) => {
+    const tenant = `${address}/${incoming.url?.split('/')[1] ?? ''}`;
+    const chunks: Buffer[] = [];
+    incoming.on('data', (chunk: Buffer) => void chunks.push(chunk));
+    incoming.on('end', () => {
+      const isToken = incoming.method === 'POST';
+      if (isToken) asked.push(new URLSearchParams(Buffer.concat(chunks).toString()));
+      const answer = isToken
+        ? { access_token: token, token_type: 'Bearer', expires_in: 3600 }
+        : {
+            issuer: tenant,
+            authorization_endpoint: `${tenant}/oauth2/v2.0/authorize`,
+            token_endpoint: `${tenant}/oauth2/v2.0/token`,
+            jwks_uri: `${tenant}/keys`,
+          };
+      reply.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  address = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { address, asked };
+}
+
 export interface StorageFront {
   readonly endpoint: string;
   readonly seen: readonly { readonly path: string; readonly headers: IncomingHttpHeaders }[];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -12,7 +12,12 @@ import { createCertificates } from '../../local-edge/src/certificates.ts';
 import type { SnapshotSettings } from '../../modules/redis-snapshot/src/settings.ts';
 import { startAzurite } from '../helpers/azurite.ts';
 import { dumpAll, fillBulk } from '../helpers/mixed-data.ts';
-import { startMetadataService, startStorageFront, storageToken } from '../helpers/managed-identity.ts';
+import {
+  startMetadataService,
+  startStorageFront,
+  startTokenAuthority,
+  storageToken,
+} from '../helpers/managed-identity.ts';
 import { startRedis } from '../helpers/redis.ts';
 import { startSnapshot, tempDir } from '../helpers/snapshot-bed.ts';
 
@@ -109,6 +114,32 @@ test('SN-26 a token that the storage refuses is named as that, with the role to 
   assert.equal(code, 'IDENTITY_REFUSED');
   assert.match(textOf(message), /Storage Blob Data Contributor/);
   assert.equal(metadata.queries.at(-1)?.has('client_id'), false);
+});
+
+test('SN-26 a pod of AKS gets its token for the one of its service account, and asks once for many requests', async (t) => {
+  const authority = await startTokenAuthority(t, certificates, storageToken());
+  const file = join(await tempDir(t), 'token');
+  writeFileSync(file, 'token-of-the-service-account');
+  const ofPod = {
+    AZURE_CLIENT_ID: CLIENT_ID,
+    AZURE_TENANT_ID: 'ab1f708d-50f6-404c-a006-d71b2ac7a606',
+    AZURE_FEDERATED_TOKEN_FILE: file,
+    AZURE_AUTHORITY_HOST: authority.address,
+  };
+  Object.assign(process.env, ofPod);
+  t.after(() => Object.keys(ofPod).forEach((name) => Reflect.deleteProperty(process.env, name)));
+  given = undefined;
+  const bed = await startSnapshot(t, {
+    ...{ azurite: storage, redis: await startRedis(t), stateDir: await tempDir(t) },
+    settings: { ...byIdentity, managedIdentityClientId: undefined },
+  });
+  await bed.run('Export');
+  assert.equal(authority.asked.length, 1);
+  const [asked] = authority.asked;
+  assert.deepEqual(
+    ['client_id', 'client_assertion', 'scope'].map((name) => asked?.get(name)?.split(' ')[0]),
+    [CLIENT_ID, 'token-of-the-service-account', 'https://storage.azure.com/.default'],
+  );
 });
 
 test('SN-26 the bundle of an image does not hold the package; without it the error says the setting, the package and what to do', async (t) => {

@@ -20,8 +20,7 @@ const RENEW_MS = 5 * 60_000;
 
 /**
  * Opens Blob Storage by the identity that Azure gives to a VM, an Arc machine or (workload identity) a pod of AKS; which of them it is
- * the SDK reads from the environment. Its package is in no image of the suite: an edge
- * device has no use for it.
+ * the SDK reads from the environment. Its package is in no image of the suite: an edge device has no use for it.
  */
 export class ManagedIdentity {
   readonly #options: ManagedIdentityOptions;
