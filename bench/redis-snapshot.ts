@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { bundle } from '../build/bundle.ts';
 import { startAzurite } from '../test/helpers/azurite.ts';
-import { freePort, startRedis } from '../test/helpers/redis.ts';
+import { startRedis } from '../test/helpers/redis.ts';
 import { compare, row } from './harness.ts';
 import type { Benchmark, Contender, Figures, Row } from './harness.ts';
 import { ended, fillSnapshotData, spawnRedisCli, startSnapshotModule } from './snapshot-bed.ts';
@@ -34,7 +34,7 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
   const start = async (name: string, redisPort: number): Promise<SnapshotModule> => {
     const own = join(folder, name);
     mkdirSync(own);
-    const module = startSnapshotModule({ main, folder: own, port: await freePort(), redisPort, azurite });
+    const module = await startSnapshotModule({ main, folder: own, redisPort, azurite });
     modules.push(module);
     return module;
   };
@@ -90,7 +90,7 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
       row(theirs.contender, 'MB/s', 'MB/s', theirs),
       row(bare.contender, 'MB/s', 'MB/s', bare),
     ];
-    exporting.stop();
+    await exporting.stop();
     const imported = await importRows({
       ...options,
       ...{ module: await start('target', empty.port), redis: empty, source: client, keys: KEYS, folder },
@@ -98,7 +98,7 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
     });
     return [...exported, ...imported];
   } finally {
-    for (const module of modules) module.stop();
+    for (const module of modules) await module.stop();
     client.disconnect();
     await Promise.all([azurite.stop(), redis.stop(), empty.stop()]);
     rmSync(folder, { recursive: true, force: true });

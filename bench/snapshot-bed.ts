@@ -3,42 +3,35 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Redis } from 'ioredis';
 import { findProgram } from '../local-edge/src/services/find-server.ts';
 import type { TestAzurite } from '../test/helpers/azurite.ts';
-import { imageCommand } from './image-command.ts';
+import { startBenchModule } from './module-bed.ts';
 
 /** Asking costs the module some of its time, and being asked late is counted against it. */
 const ASK_MS = 40;
-const root = fileURLToPath(new URL('..', import.meta.url));
 
 export interface SnapshotModule {
   readonly pid: number | undefined;
   /** Calls the method and resolves with the run's result once its state is `done`. */
   run(method: 'Export' | 'Import', payload: unknown): Promise<Record<string, unknown>>;
-  stop(): void;
+  stop(): Promise<void>;
 }
 
-/** Starts the bundle `main` with the image's flags and resolves at once; the first `run` waits until it answers. */
-export function startSnapshotModule(options: {
+/** Starts the bundle `main` as its image does; the first `run` waits until it has what a run needs. */
+export async function startSnapshotModule(options: {
   readonly main: string;
   /** For its state; a folder of its own. */
   readonly folder: string;
-  readonly port: number;
   readonly redisPort: number;
   readonly azurite: TestAzurite;
-}): SnapshotModule {
-  const { main, folder, port, redisPort, azurite } = options;
-  const { environment, flags } = imageCommand(join(root, 'modules/redis-snapshot/Dockerfile.amd64'));
-  const child = spawn(process.execPath, [...flags, main], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: {
-      ...environment,
-      PATH: process.env['PATH'],
-      NODE_COMPILE_CACHE: join(folder, 'compiled'),
-      HTTP_PORT: String(port),
-      HTTP_HOST: '127.0.0.1',
+}): Promise<SnapshotModule> {
+  const { main, folder, redisPort, azurite } = options;
+  const module = await startBenchModule({
+    name: 'redis-snapshot',
+    main,
+    folder,
+    environment: {
       STATE_DIR: join(folder, 'state'),
       REDIS_ENDPOINT: `127.0.0.1:${redisPort}`,
       BLOB_ENDPOINT: azurite.endpoint,
@@ -47,14 +40,8 @@ export function startSnapshotModule(options: {
       RETAIN_SNAPSHOTS: '1',
     },
   });
-  const call = async (method: string, payload: unknown): Promise<Record<string, unknown>> => {
-    const answer = await fetch(`http://127.0.0.1:${port}/methods/${method}`, {
-      method: 'POST',
-      body: JSON.stringify(payload),
-    });
-    const reply = (await answer.json()) as Record<string, unknown>;
-    return (reply['payload'] ?? reply) as Record<string, unknown>;
-  };
+  const call = async (method: string, payload: unknown): Promise<Record<string, unknown>> =>
+    (await module.call(method, payload)) as Record<string, unknown>;
   const begin = async (method: string, payload: unknown): Promise<string> => {
     for (const deadline = Date.now() + 60_000; ;) {
       const { runId } = await call(method, payload).catch(() => ({ runId: undefined }));
@@ -64,7 +51,7 @@ export function startSnapshotModule(options: {
     }
   };
   return {
-    pid: child.pid,
+    pid: module.pid,
     async run(method, payload) {
       const runId = await begin(method, payload);
       for (;;) {
@@ -74,7 +61,7 @@ export function startSnapshotModule(options: {
         await pause(ASK_MS);
       }
     },
-    stop: () => void child.kill('SIGKILL'),
+    stop: () => module.stop(),
   };
 }
 
