@@ -205,3 +205,11 @@ export async function leftOf(redis: Redis, stream: string, group = 'mqtt-group')
   }
   return -1;
 }
+
+/** Waits until the group has acknowledged every entry of the stream. */
+export function allDone(redis: Redis, stream: string): Promise<number> {
+  return eventually(
+    () => leftOf(redis, stream),
+    (left) => left === 0,
+  );
+}

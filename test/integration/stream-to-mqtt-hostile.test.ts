@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Redis } from 'ioredis';
 import type { BridgeSettings } from '../../modules/stream-to-mqtt/src/settings.ts';
-import { eventually, leftOf, redisClient, startBridge } from '../helpers/bridge.ts';
+import { allDone, eventually, redisClient, startBridge } from '../helpers/bridge.ts';
 import type { TestBridge } from '../helpers/bridge.ts';
 import { startRedis } from '../helpers/redis.ts';
 import { startScriptedBroker } from '../helpers/scripted-broker.ts';
@@ -37,12 +37,6 @@ async function add(redis: Redis, stream: string | Buffer, count: number, value =
   for (let n = 1; n <= count; n += 1) pipeline.xadd(stream, '*', 'n', String(n), 'value', value);
   await pipeline.exec();
 }
-
-const allDone = (redis: Redis, stream: string): Promise<number> =>
-  eventually(
-    () => leftOf(redis, stream),
-    (left) => left === 0,
-  );
 
 test('SM-13: the size of a packet is known beforehand, also where the name of its stream is most of it', async (t) => {
   const { redis, broker, bridge } = await bed(t, { maximumPacketSize: 40_000 });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Redis } from 'ioredis';
 import type { BridgeSettings } from '../../modules/stream-to-mqtt/src/settings.ts';
-import { eventually, leftOf, redisClient, startBridge, subscribe } from '../helpers/bridge.ts';
+import { allDone, eventually, leftOf, redisClient, startBridge, subscribe } from '../helpers/bridge.ts';
 import type { Subscriber, TestBridge } from '../helpers/bridge.ts';
 import { startMosquitto } from '../helpers/mosquitto.ts';
 import { startRedis } from '../helpers/redis.ts';
@@ -31,12 +31,6 @@ async function bed(t: TestContext): Promise<Bed> {
       }),
   };
 }
-
-const allDone = (redis: Redis, stream: string): Promise<number> =>
-  eventually(
-    () => leftOf(redis, stream),
-    (left) => left === 0,
-  );
 
 function parsed(text: string): Record<string, unknown> {
   return JSON.parse(text) as Record<string, unknown>;
