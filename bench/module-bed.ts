@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../test/helpers/redis.ts';
 import { imageCommand } from './image-command.ts';
@@ -54,7 +55,7 @@ export async function startBenchModule(options: BenchModuleOptions): Promise<Ben
     const answer = await call('Health').catch(() => undefined);
     if (answer !== undefined) break;
     if (Date.now() > deadline || child.exitCode !== null) throw new Error(`${name} does not start`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
   }
   return {
     pid: child.pid,

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { findProgram } from '../local-edge/src/services/find-server.ts';
 import type { TestAzurite } from '../test/helpers/azurite.ts';
@@ -102,8 +103,4 @@ export async function fillSnapshotData(client: Redis, keys: number): Promise<voi
     }
     await pipeline.exec();
   }
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

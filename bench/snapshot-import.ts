@@ -7,6 +7,7 @@
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { startRedis } from '../test/helpers/redis.ts';
 import type { TestRedis } from '../test/helpers/redis.ts';
@@ -14,7 +15,7 @@ import { compare, row } from './harness.ts';
 import type { CompareOptions, Contender, Figures, Row } from './harness.ts';
 import { usageOf } from './process-usage.ts';
 import type { Usage } from './process-usage.ts';
-import { ended, pause, spawnRedisCli } from './snapshot-bed.ts';
+import { ended, spawnRedisCli } from './snapshot-bed.ts';
 import type { SnapshotModule } from './snapshot-bed.ts';
 
 const WATCH_MS = 20;
