@@ -16,6 +16,19 @@ const time = Buffer.alloc(8, 2);
 /** Bodies of the types by number, built by hand from the description of the format. */
 const pending = (...more: Buffer[]): Buffer => Buffer.concat([bytes(1), id, ...more]);
 const streamHead = Buffer.concat([bytes(1), text('0123456789abcdef'), text('listpack'), bytes(3, 9, 1)]);
+const streamOfType21 = Buffer.concat([
+  streamHead,
+  bytes(1, 1, 1, 1, 9),
+  bytes(1),
+  text('g'),
+  bytes(1, 2, 3),
+  pending(time, bytes(1)),
+  bytes(1),
+  text('c'),
+  time,
+  time,
+  pending(),
+]);
 const BODIES: readonly (readonly [type: number, body: Buffer])[] = [
   [0, text('value')],
   [0, bytes(0xc0, 5)],
@@ -69,38 +82,13 @@ const BODIES: readonly (readonly [type: number, body: Buffer])[] = [
       pending(),
     ]),
   ],
-  [
-    21,
-    Buffer.concat([
-      streamHead,
-      bytes(1, 1, 1, 1, 9),
-      bytes(1),
-      text('g'),
-      bytes(1, 2, 3),
-      pending(time, bytes(1)),
-      bytes(1),
-      text('c'),
-      time,
-      time,
-      pending(),
-    ]),
-  ],
+  [21, streamOfType21],
   [24, Buffer.concat([time, bytes(1, 3), text('a'), text('b')])],
   [25, Buffer.concat([time, text('listpack')])],
   [
     26,
     Buffer.concat([
-      streamHead,
-      bytes(1, 1, 1, 1, 9),
-      bytes(1),
-      text('g'),
-      bytes(1, 2, 3),
-      pending(time, bytes(1)),
-      bytes(1),
-      text('c'),
-      time,
-      time,
-      pending(),
+      streamOfType21,
       bytes(0x40, 100, 50),
       bytes(2),
       text('producer'),
