@@ -13,6 +13,7 @@ import {
 } from '@azure/storage-blob';
 import type { BlockBlobUploadOptions } from '@azure/storage-blob';
 import type { TestContext } from 'node:test';
+import { onExit } from './cleanup.ts';
 import { freePort } from './redis.ts';
 
 /** The account and key that Azurite ships with; they are public and open nothing else. */
@@ -75,7 +76,7 @@ export async function startAzurite(t?: TestContext, tls?: AzuriteTls): Promise<T
     child.kill('SIGKILL');
     await once(child, 'exit');
   };
-  process.once('exit', () => child.kill('SIGKILL'));
+  onExit(() => child.kill('SIGKILL'));
   t?.after(stop);
   const credential = new StorageSharedKeyCredential(ACCOUNT, KEY);
   const endpointAt = (at: number): string =>

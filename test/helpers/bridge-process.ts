@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { onExit } from './cleanup.ts';
 import { freePort } from './redis.ts';
 
 const MAIN = fileURLToPath(new URL('../../modules/stream-to-mqtt/src/main.ts', import.meta.url));
@@ -29,8 +30,7 @@ export async function createBridgeProcess(
   let child: ChildProcess | undefined;
   let output = '';
   const url = `http://127.0.0.1:${port}`;
-  process.setMaxListeners(100);
-  process.once('exit', () => child?.kill('SIGKILL'));
+  onExit(() => child?.kill('SIGKILL'));
   t?.after(() => child?.kill('SIGKILL'));
   return {
     get pid() {

@@ -25,3 +25,14 @@ export function onEnd(t: TestContext, work: Work): void {
     if (failures.length > 0) throw new AggregateError(failures, 'ending what the test started');
   });
 }
+
+const atExit = new Set<() => void>();
+
+/** Runs when the process ends, also without its hooks, so that what a test started is never left behind. By one listener for all of them. */
+export function onExit(work: () => void): void {
+  if (atExit.size === 0)
+    process.once('exit', () => {
+      for (const one of atExit) one();
+    });
+  atExit.add(work);
+}

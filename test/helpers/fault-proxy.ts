@@ -7,8 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** What happens to the bytes that come back from the server; the way there is always clear. */
 export type Fault =
   | { readonly kind: 'none' }
-  /** Closes the connection when so many bytes have passed, counted from when the fault was set. */
+  /**
+   * Resets the connection when so many bytes have passed, counted from when the fault was set. What the client has not been given of
+   * them by then is lost with it: as much as the buffers in between hold.
+   */
   | { readonly kind: 'cut'; readonly afterBytes: number }
+  /** Ends the connection in good order after so many bytes: all of them arrive. */
+  | { readonly kind: 'end'; readonly afterBytes: number }
   /** Says nothing more after so many bytes, and keeps the connection open. */
   | { readonly kind: 'stall'; readonly afterBytes: number }
   /** Lets this many bytes pass per second, in small pieces. */
@@ -23,7 +28,7 @@ export interface FaultProxy {
   /** Bytes that went from the server to the client. */
   readonly passedBytes: number;
   readonly connections: number;
-  /** Holds from now on for all connections; a cut, a stall and a flip happen once. */
+  /** Holds from now on for all connections; a cut, an end, a stall and a flip happen once. */
   set(fault: Fault): void;
   /** Breaks every connection there is. */
   breakAll(): void;
@@ -75,6 +80,10 @@ export async function startFaultProxy(
         await send(head);
         if (kind === 'cut') {
           client.resetAndDestroy();
+          return;
+        }
+        if (kind === 'end') {
+          client.end();
           return;
         }
         if (kind === 'stall') isStalled = true;

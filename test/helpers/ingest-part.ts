@@ -43,7 +43,7 @@ export interface IngestPart {
   applyLive(settings: Partial<IngestSettings>): void;
   /** Waits until the condition holds. */
   until(what: string, holds: () => boolean | Promise<boolean>): Promise<void>;
-  /** Waits until Redis stands at the end of every partition. */
+  /** Waits until Redis stands at the end of every partition, and the module knows of it. */
   settled(): Promise<void>;
   position(partition?: number): Promise<Record<string, string>>;
   positionKey(partition?: number): Promise<string>;
@@ -153,7 +153,13 @@ export async function ingestPart(t: TestContext, options: IngestPartOptions): Pr
         const positions = await Promise.all(
           ends.map(async (_, at) => Number((await position(at))['next'] ?? -1)),
         );
-        return ends.every((end, at) => positions[at] === end);
+        // The position is in Redis before its answer is back, and the counters move with the answer.
+        return (
+          ends.every((end, at) => positions[at] === end) &&
+          ingest.lanes.every(
+            (lane) => lane.topic !== topic || lane.next === undefined || lane.next === ends[lane.partition],
+          )
+        );
       }),
     position,
     positionKey: keyOf,

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import { findProgram } from '../../local-edge/src/services/find-server.ts';
+import { onExit } from './cleanup.ts';
 import { freePort } from './redis.ts';
 
 export interface MosquittoOptions {
@@ -88,8 +89,7 @@ export async function startMosquitto(
     await rm(dir, { recursive: true, force: true });
   };
 
-  process.setMaxListeners(100);
-  process.once('exit', () => child?.kill('SIGKILL'));
+  onExit(() => child?.kill('SIGKILL'));
   t?.after(stop);
   await start();
   return {

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import { findProgram } from '../../local-edge/src/services/find-server.ts';
 import type { FoundProgram } from '../../local-edge/src/services/find-server.ts';
+import { onExit } from './cleanup.ts';
 import type { ServerProgram } from './debian-suite.ts';
 import { traceCommands } from './command-trace.ts';
 
@@ -91,7 +92,7 @@ export async function startRedis(t: TestContext | undefined, options: RedisOptio
   };
 
   // A test process that ends without its hooks leaves no server behind.
-  process.once('exit', () => child?.kill('SIGKILL'));
+  onExit(() => child?.kill('SIGKILL'));
   t?.after(stop);
   await start(options.args ?? []);
   return {
