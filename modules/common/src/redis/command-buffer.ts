@@ -1,5 +1,9 @@
 /** A native copy costs as much as some fifty steps of a loop. */
 const SHORT_BYTES = 48;
+/** The same where a step moves four bytes. */
+const SHORT_WORDS_BYTES = 192;
+/** Which one does not matter as long as both sides use it; this one is that of the processors. */
+const LITTLE_ENDIAN = true;
 /** Mark, length and line ends of a bulk string at most. */
 const OVERHEAD = 24;
 const MAX_KEPT_BYTES = 2 * 1024 * 1024;
@@ -7,6 +11,8 @@ const MAX_KEPT_BYTES = 2 * 1024 * 1024;
 /** Writes Redis commands in the protocol's own form into one buffer: a library call per key would cost more than all the rest. */
 export class CommandBuffer {
   #bytes: Buffer;
+  /** Of the same memory; made when first needed. */
+  #words: DataView | undefined;
   #length = 0;
   /** Commands written, each of which gets one reply. */
   count = 0;
@@ -34,7 +40,7 @@ export class CommandBuffer {
 
   /** Empties it. Very large memory is given up. */
   clear(): void {
-    if (this.#bytes.length > MAX_KEPT_BYTES) this.#bytes = Buffer.allocUnsafeSlow(256);
+    if (this.#bytes.length > MAX_KEPT_BYTES) this.#replace(Buffer.allocUnsafeSlow(256));
     this.#length = 0;
     this.count = 0;
   }
@@ -45,7 +51,7 @@ export class CommandBuffer {
     for (const part of parts) this.buffer(typeof part === 'string' ? Buffer.from(part) : part);
   }
 
-  /** A command of `parts` bulk strings, which follow by `text`, `slice`, `buffer` or `append`. */
+  /** A command of `parts` bulk strings, which follow by `text`, `slice`, `words`, `buffer` or `append`. */
   begin(parts: number): void {
     this.#room(0);
     this.count += 1;
@@ -88,6 +94,27 @@ export class CommandBuffer {
     this.#length = at;
   }
 
+  /**
+   * The same as `slice`, four bytes at a time: short strings, one after the other from the same memory, cost half as much. Up
+   * to three bytes behind `end` are looked at, too, which `source` has to hold.
+   */
+  words(source: DataView, start: number, end: number): void {
+    const size = end - start;
+    if (size > SHORT_WORDS_BYTES) {
+      this.buffer(Buffer.from(source.buffer, source.byteOffset + start, size));
+      return;
+    }
+    this.#room(size);
+    this.#head(0x24, size);
+    const words = (this.#words ??= viewOf(this.#bytes));
+    const to = this.#length;
+    for (let from = start, at = to; from < end; from += 4, at += 4) {
+      words.setInt32(at, source.getInt32(from, LITTLE_ENDIAN), LITTLE_ENDIAN);
+    }
+    words.setInt16(to + size, 0x0a0d, LITTLE_ENDIAN);
+    this.#length = to + size + 2;
+  }
+
   /** The head of a bulk string of `size` bytes, which follow by `append`; then `close`. */
   open(size: number): void {
     this.#room(0);
@@ -119,10 +146,22 @@ export class CommandBuffer {
   }
 
   #head(mark: number, value: number): void {
-    this.#bytes[this.#length++] = mark;
-    this.#digits(value, digitsOf(value));
-    this.#bytes[this.#length++] = 0x0d;
-    this.#bytes[this.#length++] = 0x0a;
+    const bytes = this.#bytes;
+    let at = this.#length;
+    bytes[at++] = mark;
+    if (value < 10) bytes[at++] = 48 + value;
+    else if (value < 100) {
+      const tens = (value * 205) >>> 11;
+      bytes[at++] = 48 + tens;
+      bytes[at++] = 48 + value - tens * 10;
+    } else {
+      this.#length = at;
+      this.#digits(value, digitsOf(value));
+      at = this.#length;
+    }
+    bytes[at++] = 0x0d;
+    bytes[at++] = 0x0a;
+    this.#length = at;
   }
 
   /** Going through a string would cost more than the digits themselves. */
@@ -144,8 +183,17 @@ export class CommandBuffer {
     if (needed <= this.#bytes.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
     this.#bytes.copy(larger, 0, 0, this.#length);
-    this.#bytes = larger;
+    this.#replace(larger);
   }
+
+  #replace(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.#words = undefined;
+  }
+}
+
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length);
 }
 
 function digitsOf(value: number): number {

@@ -28,12 +28,12 @@ export class RowList implements Iterable<Row> {
   #plain = 0;
   #run: PlainRun | undefined;
 
-  /** A string without time to live: the key up to `keyEnd`, one delimiter, the value up to `end`. */
-  addPlain(data: Buffer, start: number, keyEnd: number, end: number, line: number): void {
+  /** A string without time to live: the key up to `keyEnd`, one delimiter, the value up to `end`; as in RecordFields. */
+  addPlain(data: DataView, start: number, keyEnd: number, end: number, line: number): void {
     const { pairs } = this;
     const from = pairs.length;
-    pairs.slice(data, start, keyEnd);
-    pairs.slice(data, keyEnd + 1, end);
+    pairs.words(data, start, keyEnd);
+    pairs.words(data, keyEnd + 1, end);
     if (this.#plain === this.#lines.length) this.#grow();
     this.#lines[this.#plain] = line;
     let run = this.#run;
@@ -47,6 +47,12 @@ export class RowList implements Iterable<Row> {
     this.#plain += 1;
     this.length += 1;
     this.commandBytes += run.to - from;
+  }
+
+  /** The plain rows when there are no others: `pairs` is what will be sent then. */
+  get onlyRun(): PlainRun | undefined {
+    const [first] = this.parts;
+    return this.parts.length === 1 && first?.op === 'run' ? first : undefined;
   }
 
   add(row: Row): void {
