@@ -47,18 +47,15 @@ export class PairScan {
     const keyEnds = this.#keyEnds;
     const valueEnds = this.#valueEnds;
     const last = Math.min(to, start + limits.bytes);
-    const lastWord = block.length - 4;
     let count = 0;
     let position = start;
     // A line end stands at `to - 1`, or the file ends there: no loop runs past it.
     while (position < last && count < limits.rows) {
       let at = position;
-      while (at <= lastWord && hasNone(keyEnds, view.getInt32(at, true))) at += 4;
       while (keyEnds[block[at] ?? LF] === 0) at += 1;
       const keyEnd = at;
       if (block[at] !== this.#delimiter || at === position) break;
       at += 1;
-      while (at <= lastWord && hasNone(valueEnds, view.getInt32(at, true))) at += 4;
       while (valueEnds[block[at] ?? LF] === 0) at += 1;
       const end = at;
       if (block[at] === CR) at += 1;
@@ -70,10 +67,4 @@ export class PairScan {
     this.position = position;
     this.rows = count;
   }
-}
-
-/** True when none of four bytes is marked in the table. */
-function hasNone(marked: Uint8Array, word: number): boolean {
-  const first = (marked[word & 0xff] ?? 0) | (marked[(word >>> 8) & 0xff] ?? 0);
-  return (first | (marked[(word >>> 16) & 0xff] ?? 0) | (marked[word >>> 24] ?? 0)) === 0;
 }

@@ -32,8 +32,7 @@ export class RowList implements Iterable<Row> {
   addPlain(data: DataView, start: number, keyEnd: number, end: number, line: number): void {
     const { pairs } = this;
     const from = pairs.length;
-    pairs.words(data, start, keyEnd);
-    pairs.words(data, keyEnd + 1, end);
+    pairs.pair(data, start, keyEnd, end);
     if (this.#plain === this.#lines.length) this.#grow();
     this.#lines[this.#plain] = line;
     let run = this.#run;
