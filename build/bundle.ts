@@ -49,10 +49,10 @@ function optionsOf(name: string, isDebug: boolean) {
     // 32-bit ARM has no images of a later release.
     target: 'node22',
     conditions: ['source'],
-    plugins: [leftOut, withoutNumberCache],
+    plugins: [leftOut, withoutNumberCache, withoutStandIns, nodeByRequire],
     // CommonJS packages inside of an ES module ask for both.
     banner: {
-      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+      js: "const require=process.getBuiltinModule('node:module').createRequire(import.meta.url);",
     },
     define: { __dirname: 'import.meta.dirname' },
     // Names stay, so that a stack trace can be read without the source map.
@@ -91,6 +91,38 @@ const withoutNumberCache: Plugin = {
   setup(build) {
     build.onLoad({ filter: /[\\/]mqtt-packet[\\/]writeToStream\.js$/ }, ({ path }) => ({
       contents: `${readFileSync(path, 'utf8')}\nmodule.exports.cacheNumbers = false;\n`,
+    }));
+  },
+};
+
+/**
+ * What mqtt.js brings for browsers, in place of what Node has: streams of Node's own code, and timers in a web worker, which are never
+ * called here. A start evaluates some thirty files for them.
+ */
+const withoutStandIns: Plugin = {
+  name: 'without-stand-ins',
+  setup(build) {
+    build.onLoad({ filter: /[\\/]readable-stream[\\/]lib[\\/]ours[\\/]index\.js$/ }, () => ({
+      contents: "module.exports = require('node:stream');",
+    }));
+    build.onLoad({ filter: /[\\/]node_modules[\\/]worker-timers[\\/]/ }, () => ({
+      contents: 'module.exports = { setInterval, clearInterval };',
+    }));
+  },
+};
+
+/**
+ * Modules of Node by `require` instead of `import`: an import makes a list of all that the module exports, and thereby loads what these
+ * would load on demand (WebCrypto, streams of fs, the comparisons of util).
+ */
+const nodeByRequire: Plugin = {
+  name: 'node-by-require',
+  setup(build) {
+    build.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path, namespace: 'node-module' } : undefined,
+    );
+    build.onLoad({ filter: /./, namespace: 'node-module' }, ({ path }) => ({
+      contents: `module.exports = require('${path}');`,
     }));
   },
 };
