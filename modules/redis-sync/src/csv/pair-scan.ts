@@ -47,6 +47,8 @@ export class PairScan {
     const keyEnds = this.#keyEnds;
     const valueEnds = this.#valueEnds;
     const last = Math.min(to, start + limits.bytes);
+    const { pairs } = rows;
+    const from = pairs.length;
     let count = 0;
     let position = start;
     // A line end stands at `to - 1`, or the file ends there: no loop runs past it.
@@ -60,10 +62,11 @@ export class PairScan {
       const end = at;
       if (block[at] === CR) at += 1;
       if (block[at] !== LF || end - position > this.#maxRecordBytes) break;
-      rows.addPlain(view, position, keyEnd, end, line + count);
+      pairs.pair(view, position, keyEnd, end);
       count += 1;
       position = at + 1;
     }
+    if (count > 0) rows.addPairs(from, count, line);
     this.position = position;
     this.rows = count;
   }

@@ -159,13 +159,11 @@ export class RedisSink {
     head.command('MULTI');
     const guards = head.count;
     let body = frame.rows;
-    const run = rows.onlyRun;
-    if (run === undefined) writeRows(body, rows, startedAt);
-    else {
+    if (rows.isPlain) {
       // The commonest step: one command, whose bytes the scan has written already.
-      beginMany(head, 'MSET', run.count);
+      beginMany(head, 'MSET', rows.length);
       body = rows.pairs;
-    }
+    } else writeRows(body, rows, startedAt);
     for (const [extra, value] of extras) tail.command('SET', extra, value);
     tail.command('EVAL', MOVE, '1', key, before, after);
     tail.command('EXEC');
