@@ -1,5 +1,4 @@
 import { checkConfiguration } from '../../local-edge/src/hub/configuration.ts';
-import { isRecord } from '../../local-edge/src/manifest/record.ts';
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
 import { checkEndpoints } from './check-endpoints.ts';
 import { checkImage } from './check-images.ts';
@@ -45,7 +44,6 @@ export function checkManifest({ content, images, own, left = [] }: CheckInput): 
     ...checkRoutes(content, modules, ours),
     ...checkEndpoints(content, modules, left),
     ...checkTwins(content),
-    ...checkRestartPolicies(content),
     ...checkSecrets(content, modules, ours),
   ];
 }
@@ -57,25 +55,16 @@ function imageIs({ image }: DeployedModule, repository: string): boolean {
 /** What IoT Hub would refuse: sizes, depth and names of twins, the grammar of routes. */
 function checkTwins(content: Content): Finding[] {
   return checkConfiguration({ modulesContent: content }, () => ({})).findings.map((sentence) => {
-    const place = /^(?:modulesContent\.)?(\$?[\w-]+)(?: route "([^"]*)"[^:]*)?: (.*)$/s.exec(sentence);
+    const place = /^(?:modulesContent\.)?(\$?[\w-]+)(?: route "([^"]*)"[^:]*?)?(?:: | (?=is ))(.*)$/s.exec(
+      sentence,
+    );
     if (place === null) return error('$.modulesContent', sentence);
     const [, name = '', route, problem = ''] = place;
-    return error(route === undefined ? twinPlace(name) : `${twinPlace(name)}.routes.${route}`, problem);
+    const path = route === undefined ? twinPlace(name) : `${twinPlace(name)}.routes.${route}`;
+    // edgeHub begins with the property that it means.
+    const named = name === '$edgeHub' ? /^"([\w.]+)" (.*)$/s.exec(problem) : null;
+    return named === null
+      ? error(path, problem.replace(/^is /, 'it is '))
+      : error(`${path}.${named[1] ?? ''}`, `it ${named[2] ?? ''}`);
   });
-}
-
-/** edgeAgent has a default for it; the published schema, and with it the tools, demand it. */
-function checkRestartPolicies(content: Content): Finding[] {
-  const desired = content['$edgeAgent']?.['properties.desired'];
-  const modules = isRecord(desired) ? desired['modules'] : undefined;
-  return Object.entries(isRecord(modules) ? modules : {}).flatMap(([name, module]) =>
-    isRecord(module) && module['restartPolicy'] === undefined
-      ? [
-          error(
-            `$.modulesContent.$edgeAgent['properties.desired'].modules.${name}.restartPolicy`,
-            'it is missing; it must be one of never, on-failure, on-unhealthy, always.',
-          ),
-        ]
-      : [],
-  );
 }

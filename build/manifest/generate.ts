@@ -5,6 +5,7 @@ import type { ModuleImages } from '../../local-edge/src/manifest/module-images.t
 import { readTemplate } from '../../local-edge/src/manifest/read-template.ts';
 import type { EnvironmentValues } from '../../local-edge/src/manifest/template-sources.ts';
 import { checkManifest } from './check-manifest.ts';
+import { checkSchema } from './check-schema.ts';
 import { error } from './content.ts';
 import type { Content } from './content.ts';
 import { buildsFromHere, readOwnModules } from './own-modules.ts';
@@ -63,7 +64,8 @@ export async function generateManifest(options: GenerateOptions): Promise<Genera
     },
   });
   const text = `${JSON.stringify({ modulesContent: selected.content }, null, 2)}\n`;
-  return { text, path, findings: unique([...findings, ...more]) };
+  const told = unique([...findings, ...more]);
+  return { text, path, findings: [...told, ...checkSchema(selected.content, told)] };
 }
 
 /** Several checks may see the same. */

@@ -121,8 +121,8 @@ const manifests: readonly Broken[] = [
   {
     title: 'an unknown schema version of $edgeHub',
     change: (t) => (t.hub['schemaVersion'] = '2.0'),
-    path: "$edgeHub['properties.desired']",
-    problem: /"schemaVersion" must be one of/,
+    path: "$edgeHub['properties.desired'].schemaVersion",
+    problem: /must be one of/,
   },
   {
     title: 'an unknown schema version of $edgeAgent',
@@ -133,8 +133,8 @@ const manifests: readonly Broken[] = [
   {
     title: 'a time to live that is no number',
     change: (t) => (t.hub['storeAndForwardConfiguration'] = { timeToLiveSecs: '7 days' }),
-    path: "$edgeHub['properties.desired']",
-    problem: /timeToLiveSecs" must be a whole number/,
+    path: "$edgeHub['properties.desired'].storeAndForwardConfiguration.timeToLiveSecs",
+    problem: /must be a whole number/,
   },
   {
     title: 'a misspelt option of Docker',
