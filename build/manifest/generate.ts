@@ -6,6 +6,7 @@ import { readTemplate } from '../../local-edge/src/manifest/read-template.ts';
 import type { EnvironmentValues } from '../../local-edge/src/manifest/template-sources.ts';
 import { checkManifest } from './check-manifest.ts';
 import { checkSchema } from './check-schema.ts';
+import { withoutSecrets } from './check-secrets.ts';
 import { error } from './content.ts';
 import type { Content } from './content.ts';
 import { buildsFromHere, readOwnModules } from './own-modules.ts';
@@ -64,7 +65,7 @@ export async function generateManifest(options: GenerateOptions): Promise<Genera
     },
   });
   const text = `${JSON.stringify({ modulesContent: selected.content }, null, 2)}\n`;
-  const told = unique([...findings, ...more]);
+  const told = withoutSecrets(unique([...findings, ...more]));
   return { text, path, findings: [...told, ...checkSchema(selected.content, told)] };
 }
 
