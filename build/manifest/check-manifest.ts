@@ -8,6 +8,7 @@ import { checkHostPorts, checkMemory } from './check-resources.ts';
 import { checkRoutes } from './check-routes.ts';
 import { checkSecrets } from './check-secrets.ts';
 import { checkSettings } from './check-settings.ts';
+import { checkUsers } from './check-users.ts';
 import type { Content, DeployedModule } from './content.ts';
 import { deployedModules, error, twinPlace } from './content.ts';
 import type { OwnModule } from './own-modules.ts';
@@ -43,6 +44,7 @@ export function checkManifest({ content, images, own, left = [] }: CheckInput): 
     ...checkHostPorts(modules),
     ...checkRoutes(content, modules, ours),
     ...checkEndpoints(content, modules, left),
+    ...checkUsers(content, modules, left),
     ...checkTwins(content),
     ...checkSecrets(content, modules, ours),
   ];
