@@ -43,7 +43,7 @@ export function checkManifest({ content, images, own, left = [] }: CheckInput): 
     }),
     ...checkHostPorts(modules),
     ...checkRoutes(content, modules, ours),
-    ...checkEndpoints(content, modules, left),
+    ...checkEndpoints(content, modules, ours, left),
     ...checkUsers(content, modules, left),
     ...checkTwins(content),
     ...checkSecrets(content, modules, ours),

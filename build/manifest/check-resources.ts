@@ -1,5 +1,6 @@
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
 import { isRecord } from '../../local-edge/src/manifest/record.ts';
+import { commandOf } from './check-endpoints.ts';
 import type { DeployedModule } from './content.ts';
 import { error, optionEnv, optionPlace } from './content.ts';
 
@@ -47,7 +48,7 @@ export function checkHostPorts(modules: readonly DeployedModule[]): Finding[] {
 export function checkMemory(module: DeployedModule): Finding[] {
   const limit = module.hostConfig['Memory'];
   if (typeof limit !== 'number' || limit <= 0) return [];
-  const command = [module.options?.['Entrypoint'], module.options?.['Cmd']].flat().join(' ');
+  const command = commandOf(module);
   const findings: Finding[] = [];
   const maxmemory = /--maxmemory\s+(\d+)([a-z]*)/i.exec(command);
   if (

@@ -1,7 +1,7 @@
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
 import { isRecord } from '../../local-edge/src/manifest/record.ts';
 import type { Content, DeployedModule } from './content.ts';
-import { error, optionEnv, optionPlace, twinPlace } from './content.ts';
+import { envPlace, environmentOf, error, twinPlace } from './content.ts';
 import type { OwnModule } from './own-modules.ts';
 import { holdsSecret, soundsSecret } from './secret-names.ts';
 import { secretIn } from './secret-texts.ts';
@@ -49,12 +49,11 @@ export function withoutSecrets(findings: readonly Finding[]): Finding[] {
 
 /** The lists of commands that the Redis of the templates makes its users of: it gives each its password itself. */
 function checkUsers(module: DeployedModule): Finding[] {
-  const created = optionEnv(module);
-  return Object.entries({ ...module.env, ...created }).flatMap(([name, rules]) =>
+  return Object.entries(environmentOf(module)).flatMap(([name, rules]) =>
     name.startsWith('ACL_') && /(?:^|\s)(?:[>#]|nopass(?:\s|$))/i.test(rules)
       ? [
           error(
-            name in created ? optionPlace(module, `Env ${name}`) : `${module.place}.env.${name}`,
+            envPlace(module, name),
             'it must hold no password (>, #) and no nopass: Redis makes the password of each user at its start.',
           ),
         ]

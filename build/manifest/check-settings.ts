@@ -3,7 +3,7 @@ import type { Fields } from '@iotedge-redis/common';
 import { didYouMean } from '../../local-edge/src/cli/did-you-mean.ts';
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
 import type { Content, DeployedModule } from './content.ts';
-import { desiredOf, error, optionEnv, optionPlace, twinPlace } from './content.ts';
+import { desiredOf, envPlace, environmentOf, error, twinPlace } from './content.ts';
 import type { OwnModule } from './own-modules.ts';
 
 /** Variables that are meant for Node, its libraries and the system. */
@@ -12,13 +12,10 @@ const foreign =
 
 /** What the module itself would say at its start: of its environment, and of its desired properties. */
 export function checkSettings(content: Content, module: DeployedModule, own: OwnModule): Finding[] {
-  const created = optionEnv(module);
-  const environment = { ...module.env, ...created };
-  const placeOf = (name: string): string =>
-    name in created ? optionPlace(module, `Env ${name}`) : `${module.place}.env.${name}`;
+  const environment = environmentOf(module);
   const desired = desiredOf(content, module.name);
   const findings = unknownVariables(own.fields, environment).map(({ name, problem }) =>
-    error(placeOf(name), problem),
+    error(envPlace(module, name), problem),
   );
   try {
     // Its files are on the device; what matters here is that they are named.
@@ -27,7 +24,9 @@ export function checkSettings(content: Content, module: DeployedModule, own: Own
   } catch (failure) {
     if (!(failure instanceof ConfigError)) throw failure;
     for (const { origin, name, problem } of failure.mistakes)
-      findings.push(error(origin === 'twin' ? twinPlace(module.name, name) : placeOf(name), `${problem}.`));
+      findings.push(
+        error(origin === 'twin' ? twinPlace(module.name, name) : envPlace(module, name), `${problem}.`),
+      );
   }
   return findings;
 }

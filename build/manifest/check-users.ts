@@ -2,8 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { didYouMean } from '../../local-edge/src/cli/did-you-mean.ts';
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
 import { isRecord } from '../../local-edge/src/manifest/record.ts';
+import { commandOf, hostOf } from './check-endpoints.ts';
 import type { Content, DeployedModule } from './content.ts';
-import { desiredOf, error, optionEnv, optionPlace } from './content.ts';
+import { desiredOf, envPlace, environmentOf, error, optionPlace } from './content.ts';
 
 interface Volume {
   readonly source: string;
@@ -22,18 +23,18 @@ export function checkUsers(
   modules: readonly DeployedModule[],
   left: readonly string[],
 ): Finding[] {
-  const redis = modules.find(({ options }) => /\bACL_.*\/secrets\//s.test(commandOf(options)));
+  const redis = modules.find((module) => /\bACL_.*\/secrets\//s.test(commandOf(module)));
   if (redis === undefined)
     return modules.flatMap((module) => {
       const at = passwordVolume(module);
       if (at === undefined) return [];
       // What its endpoint names is told there.
-      const endpoint = String(desiredOf(content, module.name)?.['endpoint']);
-      if (left.some((name) => new RegExp(`(?:^|[/@])${name}(?::|$)`).test(endpoint))) return [];
+      const endpoint = desiredOf(content, module.name)?.['endpoint'];
+      if (typeof endpoint === 'string' && left.includes(hostOf(endpoint).host)) return [];
       const problem = `nothing fills the volume ${at.volume.source}, which only the module redis does: deploy it, or take REDIS_USERNAME, REDIS_PASSWORD_FILE and the volume out.`;
-      return [error(placeOf(module, 'REDIS_PASSWORD_FILE'), problem)];
+      return [error(envPlace(module, 'REDIS_PASSWORD_FILE'), problem)];
     });
-  const rules = { ...redis.env, ...optionEnv(redis) };
+  const rules = environmentOf(redis);
   const users = Object.keys(rules).filter((name) => name.startsWith('ACL_'));
   const volumes = volumesOf(redis).filter(({ target }) => target.startsWith('/secrets/'));
   const readers = modules.filter((module) => module !== redis);
@@ -47,7 +48,7 @@ export function checkUsers(
           volumes.map(({ target }) => variableOf(target)),
         );
         const problem = `redis has no volume at /secrets/${userOf(name)} for the password of this user`;
-        return error(placeOf(redis, name), `${problem}${near || '.'}`);
+        return error(envPlace(redis, name), `${problem}${near || '.'}`);
       }),
   ];
 }
@@ -78,16 +79,16 @@ function checkReader(module: DeployedModule, { redis, users, volumes }: Server):
         `it is missing: without this list of commands ${module.name} has no user${didYouMean(variable, users) || '.'}`,
       ),
     );
-  if ({ ...module.env, ...optionEnv(module) }['REDIS_USERNAME'] !== user)
+  if (environmentOf(module)['REDIS_USERNAME'] !== user)
     findings.push(
       error(
-        placeOf(module, 'REDIS_USERNAME'),
+        envPlace(module, 'REDIS_USERNAME'),
         `it must be ${user}, the user whose password is in the volume ${volume.source}.`,
       ),
     );
   if (file !== 'redis')
     findings.push(
-      error(placeOf(module, 'REDIS_PASSWORD_FILE'), `redis writes the password to ${volume.target}/redis.`),
+      error(envPlace(module, 'REDIS_PASSWORD_FILE'), `redis writes the password to ${volume.target}/redis.`),
     );
   if (!isDeepStrictEqual(volume.driver, written.driver))
     findings.push(
@@ -101,7 +102,7 @@ function checkReader(module: DeployedModule, { redis, users, volumes }: Server):
 
 /** The volume that holds a module's password of Redis, and the rest of the file's path in it. */
 function passwordVolume(module: DeployedModule): { volume: Volume; file: string } | undefined {
-  const path = { ...module.env, ...optionEnv(module) }['REDIS_PASSWORD_FILE'] ?? '';
+  const path = environmentOf(module)['REDIS_PASSWORD_FILE'] ?? '';
   const volume = volumesOf(module).find(
     ({ source, target }) => source.endsWith('-secrets') && path.startsWith(`${target}/`),
   );
@@ -129,10 +130,6 @@ function volumesOf({ hostConfig }: DeployedModule): Volume[] {
   ];
 }
 
-function commandOf(options: DeployedModule['options']): string {
-  return [options?.['Entrypoint'], options?.['Cmd']].flat().join(' ');
-}
-
 /** /secrets/redis-client ↔ ACL_REDIS_CLIENT ↔ redis-client, as the start command of redis has it. */
 function variableOf(target: string): string {
   return `ACL_${target.replace('/secrets/', '').toUpperCase().replaceAll('-', '_')}`;
@@ -140,8 +137,4 @@ function variableOf(target: string): string {
 
 function userOf(variable: string): string {
   return variable.slice('ACL_'.length).toLowerCase().replaceAll('_', '-');
-}
-
-function placeOf(module: DeployedModule, name: string): string {
-  return name in optionEnv(module) ? optionPlace(module, `Env ${name}`) : `${module.place}.env.${name}`;
 }

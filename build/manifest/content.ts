@@ -54,6 +54,18 @@ export function optionEnv(module: DeployedModule): Record<string, string> {
   return Object.fromEntries(pairs);
 }
 
+/** The environment that the module gets of the manifest. */
+export function environmentOf(module: DeployedModule): Record<string, string> {
+  return { ...module.env, ...optionEnv(module) };
+}
+
+/** JSON path of a variable of it. */
+export function envPlace(module: DeployedModule, name: string): string {
+  return Object.hasOwn(optionEnv(module), name)
+    ? optionPlace(module, `Env ${name}`)
+    : `${module.place}.env.${name}`;
+}
+
 export function desiredOf(content: Content, name: string): JsonObject | undefined {
   const desired = content[name]?.[DESIRED];
   return isRecord(desired) ? desired : undefined;
