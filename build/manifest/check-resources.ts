@@ -28,7 +28,8 @@ export function checkHostPorts(modules: readonly DeployedModule[]): Finding[] {
       for (const binding of Array.isArray(list) ? (list as unknown[]) : []) {
         const { HostPort: host, HostIp: ip } = isRecord(binding) ? binding : {};
         if (typeof host !== 'string' || host === '') continue;
-        const port = `${host}/${key.split('/')[1] ?? 'tcp'}`;
+        // The engine reads 0443 as 443.
+        const port = `${Number(host)}/${key.split('/')[1] ?? 'tcp'}`;
         const address = typeof ip === 'string' && ip !== '0.0.0.0' && ip !== '::' ? ip : '';
         const other = taken.find(
           (one) => one.port === port && (one.address === address || one.address === '' || address === ''),

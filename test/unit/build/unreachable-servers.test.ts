@@ -88,9 +88,10 @@ for (const { title, env = {}, modules, path, problem } of wrong) {
       env,
       ...(modules === undefined ? {} : { modules }),
     });
-    assert.equal(findings.length, 1, JSON.stringify(findings, null, 1));
-    assert(findings[0]?.path.endsWith(path), JSON.stringify(findings, null, 1));
-    assert.match(findings[0].problem, problem);
+    const [found] = findings;
+    assert(found !== undefined && findings.length === 1, JSON.stringify(findings, null, 1));
+    assert(found.path.endsWith(path), found.path);
+    assert.match(found.problem, problem);
   });
 }
 
