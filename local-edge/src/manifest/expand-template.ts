@@ -3,6 +3,7 @@ import { joinCreateOptions, splitCreateOptions } from './create-options.ts';
 import type { Finding } from './finding.ts';
 import { readJson } from './json-text.ts';
 import type { EnvironmentValues, ModuleSource } from './template-sources.ts';
+import { leftovers, looksForgotten } from './leftovers.ts';
 import { readModuleImages, readPlaceholder, resolvePlaceholder } from './module-images.ts';
 import type { ModuleImages } from './module-images.ts';
 import { modulesOf } from './manifest-modules.ts';
@@ -46,7 +47,7 @@ export function expandTemplate(input: TemplateInput): Expansion {
   const reading = readJson(filled.text);
   if (!reading.ok) {
     const { line, column, problem } = reading.mistake;
-    const missing = filled.unknown.filter((reference) => !isShells(reference));
+    const missing = filled.unknown.filter(looksForgotten);
     const hint = missing.length === 0 ? '' : ` These variables are not set: ${missing.join(', ')}.`;
     const path = `${input.templatePath}:${line}:${column}`;
     findings.push({
@@ -120,57 +121,4 @@ function expandModule(
 /** As iotedgedev writes it; in JSON only texts can hold other characters. */
 function toAscii(json: string): string {
   return json.replace(/[^\0-\x7f]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
-
-/** A shell's own variables have small letters; those of .env have none. */
-function isShells(reference: string): boolean {
-  return !reference.startsWith('${') && !/[A-Z]/.test(reference);
-}
-
-/** References that nothing was put in for: an error where they cannot be meant to stay. */
-function leftovers(content: unknown, unknown: readonly string[], path = '$.modulesContent'): Finding[] {
-  if (Array.isArray(content))
-    return content.flatMap((one, index) => leftovers(one, unknown, `${path}[${index}]`));
-  if (isRecord(content)) {
-    return Object.entries(content).flatMap(([key, value]) => [
-      ...leftovers(key, unknown, path),
-      ...leftovers(value, unknown, `${path}${/^[\w$-]+$/.test(key) ? `.${key}` : `['${key}']`}`),
-    ]);
-  }
-  if (typeof content !== 'string') return [];
-  const findings: Finding[] = [];
-  for (const reference of unknown) {
-    if (!content.includes(reference)) continue;
-    const braced = reference.startsWith('${');
-    // Conditions of routes name properties of a message in the same way: $body.x, $connectionModuleId.
-    if (!braced && /\.routes(\.|\[)/.test(path)) continue;
-    if (isShells(reference) && /\.createOptions\d*$/.test(path)) continue;
-    findings.push({
-      severity: braced || path.endsWith('.image') ? 'error' : 'warning',
-      path,
-      problem: `the variable ${reference} is not set. Set it in .env or in the environment.`,
-    });
-  }
-  const placeholder = /\$\{(?:MODULES\.|MODULEDIR<)[^}]*\}/.exec(content)?.[0];
-  if (placeholder !== undefined && readPlaceholder(content) === null) {
-    findings.push({
-      severity: 'error',
-      path,
-      problem: `${placeholder} must be the whole image, and nothing else.`,
-    });
-  } else if (placeholder !== undefined && !path.endsWith('.settings.image')) {
-    findings.push({
-      severity: 'error',
-      path,
-      problem: `${placeholder} is filled in only as settings.image of a module.`,
-    });
-  } else if (placeholder === undefined && /\$\{[^}]*[^\w}][^}]*\}/.test(content) && path.endsWith('.image')) {
-    findings.push({
-      severity: 'error',
-      path,
-      problem:
-        'this is no placeholder of the tools: those are ${NAME}, ${MODULES.<name>[.<platform>]} and ${MODULEDIR<folder>[.<platform>]}.',
-    });
-  }
-  return findings;
 }

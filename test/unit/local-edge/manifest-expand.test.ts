@@ -278,6 +278,55 @@ for (const [title, content, input, path, problem] of wrong) {
   });
 }
 
+const standing: readonly (readonly [string, unknown])[] = [
+  ['a price in a desired property', template({}, { echo: { 'properties.desired': { a: 'for $5' } } })],
+  ['a name in small letters', template({}, { echo: { 'properties.desired': { a: '$name' } } })],
+  [
+    "a shell's variable in a command",
+    template({
+      settings: { image: 'a:1', createOptions: { Cmd: ['sh', '-c', 'cd $HOME_OF_ECHO && ls $1'] } },
+    }),
+  ],
+  [
+    "a shell's variable in a health check",
+    template({
+      settings: { image: 'a:1', createOptions: { Healthcheck: { Test: ['CMD-SHELL', 'test $NOBODY_SET'] } } },
+    }),
+  ],
+];
+for (const [title, content] of standing) {
+  test(`leaves as it is, as the tools do: ${title}`, () => {
+    const { manifest, findings } = expand(content);
+    assert.deepEqual(findings, []);
+    assert.match(JSON.stringify(manifest), /\$/);
+  });
+}
+
+const forgotten: readonly (readonly [string, unknown, RegExp])[] = [
+  ['a desired property', template({}, { echo: { 'properties.desired': { a: '$NONE' } } }), /desired'\]\.a$/],
+  [
+    'createOptions, cut into pieces as they are',
+    template({
+      settings: {
+        image: 'a:1',
+        createOptions: { Labels: { a: 'x'.repeat(470) }, HostConfig: { Binds: ['$NONE_OF_THESE:/data'] } },
+      },
+    }),
+    /createOptions\.HostConfig\.Binds\[0\]$/,
+  ],
+];
+for (const [title, content, path] of forgotten) {
+  test(`warns of what looks like a forgotten variable, with a way to leave it, in ${title}`, () => {
+    const { findings } = expand(content);
+    const [found] = findings;
+    assert(found !== undefined && findings.length === 1, JSON.stringify(findings, null, 1));
+    assert.equal(found.severity, 'warning');
+    assert.match(found.path, path);
+    const [, name = '', value = ''] = /\((\w+)='(.*)' leaves it as it is\)/.exec(found.problem) ?? [];
+    assert.deepEqual(expand(content, { env: { REGISTRY: 'r', [name]: value } }).findings, []);
+  });
+}
+
 test('finds all mistakes at once', () => {
   const { findings } = expand(
     template({ status: 'up', restartPolicy: 'x', settings: { image: '${MODULES.nope}' } }),
