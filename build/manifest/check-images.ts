@@ -28,7 +28,8 @@ export function checkImage({ image, place }: DeployedModule, images: Images): Fi
   if (platform !== undefined && platform !== images.platform)
     return [error(path, `it is an image for ${platform}, and the manifest is for ${images.platform}.`)];
   const module = images.modules.find((one) => one.repository === repositoryOf(image));
-  if (module === undefined) return [];
+  // A digest alone names an image that was built, whichever it is.
+  if (module === undefined || (tagOf(image) === '' && image.includes('@'))) return [];
   const built = Object.entries(module.platforms).find(([name]) => tagOf(image).endsWith(`-${name}`));
   if (built === undefined)
     return [error(path, `${module.folder}/module.json names no platform whose image has this tag.`)];

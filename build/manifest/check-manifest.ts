@@ -1,3 +1,4 @@
+import { repositoryOf } from '../../local-edge/src/agent/image-name.ts';
 import { checkConfiguration } from '../../local-edge/src/hub/configuration.ts';
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
 import { checkEndpoints } from './check-endpoints.ts';
@@ -27,7 +28,7 @@ export function checkManifest({ content, images, own, left = [] }: CheckInput): 
   const ours = new Map<string, OwnModule>();
   for (const module of modules) {
     // A module may have another name than its image: a second instance.
-    const built = images.modules.find((one) => imageIs(module, one.repository));
+    const built = images.modules.find((one) => one.repository === repositoryOf(module.image));
     const known = built === undefined ? undefined : own.get(built.name);
     if (known !== undefined) ours.set(module.name, known);
   }
@@ -48,10 +49,6 @@ export function checkManifest({ content, images, own, left = [] }: CheckInput): 
     ...checkTwins(content),
     ...checkSecrets(content, modules, ours),
   ];
-}
-
-function imageIs({ image }: DeployedModule, repository: string): boolean {
-  return image.startsWith(`${repository}:`);
 }
 
 /** What IoT Hub would refuse: sizes, depth and names of twins, the grammar of routes. */

@@ -2,7 +2,7 @@ import type { Finding } from '../../local-edge/src/manifest/finding.ts';
 import { isRecord } from '../../local-edge/src/manifest/record.ts';
 import { commandOf } from './check-endpoints.ts';
 import type { DeployedModule } from './content.ts';
-import { error, optionEnv, optionPlace } from './content.ts';
+import { envPlace, environmentOf, error, optionPlace } from './content.ts';
 
 const MB = 1024 * 1024;
 /** What V8 does not count: code, stacks, buffers, the C++ side. */
@@ -51,7 +51,7 @@ export function checkMemory(module: DeployedModule): Finding[] {
   if (typeof limit !== 'number' || limit <= 0) return [];
   const command = commandOf(module);
   const findings: Finding[] = [];
-  const maxmemory = /--maxmemory\s+(\d+)([a-z]*)/i.exec(command);
+  const maxmemory = /--maxmemory[\s=]+["']?(\d+)([a-z]*)/i.exec(command);
   if (
     maxmemory !== null &&
     Number(maxmemory[1]) * (units[maxmemory[2]?.toLowerCase() ?? ''] ?? 1) > limit / 2
@@ -61,13 +61,19 @@ export function checkMemory(module: DeployedModule): Finding[] {
       error(path, 'maxmemory must be half of HostConfig.Memory at most: rewriting the AOF copies.'),
     );
   }
-  const own = optionEnv(module);
-  const options = own['NODE_OPTIONS'] ?? module.env['NODE_OPTIONS'] ?? '';
-  const heap = /--max-old-space-size=(\d+)/.exec(options)?.[1];
-  if (heap !== undefined && Number(heap) * MB > limit * HEAP_SHARE) {
-    const path =
-      own['NODE_OPTIONS'] === undefined ? `${module.place}.env.NODE_OPTIONS` : optionPlace(module, 'Env');
-    findings.push(error(path, `--max-old-space-size must be 60 % of HostConfig.Memory at most.`));
-  }
+  for (const [path, text] of [
+    [envPlace(module, 'NODE_OPTIONS'), environmentOf(module)['NODE_OPTIONS'] ?? ''],
+    [optionPlace(module, 'Cmd'), command],
+  ] as const)
+    if (heapsOf(text, limit).some((heap) => heap > limit * HEAP_SHARE))
+      findings.push(error(path, '--max-old-space-size must be 60 % of HostConfig.Memory at most.'));
   return findings;
+}
+
+/** What `--max-old-space-size` and its other spellings ask of V8, in bytes; a percentage is one of the container's limit. */
+function heapsOf(text: string, limit: number): number[] {
+  const option = /--max[-_]old[-_]space[-_]size([-_]percentage)?[\s=]+["']?(\d+)/g;
+  return [...text.matchAll(option)].map(([, percentage, value]) =>
+    percentage === undefined ? Number(value) * MB : (Number(value) / 100) * limit,
+  );
 }

@@ -347,6 +347,41 @@ const manifests: readonly Broken[] = [
     path: `${client}.env.NODE_OPTIONS`,
     problem: /60 % of HostConfig\.Memory/,
   },
+  ...['--max_old_space_size=500', '--max-old-space-size 500', '--max-old-space-size-percentage=95'].map(
+    (options) => ({
+      title: `RD-25: the same in another spelling: ${options}`,
+      change: (t: Template) => (t.module('redis-client').env['NODE_OPTIONS'] = { value: options }),
+      path: `${client}.env.NODE_OPTIONS`,
+      problem: /60 % of HostConfig\.Memory/,
+    }),
+  ),
+  {
+    title: 'RD-25: a heap that the command of the container asks for',
+    change: (t) =>
+      (t.module('redis-client').settings.createOptions['Cmd'] = [
+        'node',
+        '--max-old-space-size=500',
+        'main.js',
+      ]),
+    path: `${client}.settings.createOptions.Cmd`,
+    problem: /60 % of HostConfig\.Memory/,
+  },
+  {
+    title: 'RD-4: a maxmemory in the other spelling',
+    change: (t) => (t.module('redis').settings.createOptions['Cmd'] = ['redis-server', '--maxmemory=250mb']),
+    path: 'modules.redis.settings.createOptions.Cmd',
+    problem: /half of HostConfig\.Memory at most/,
+  },
+  {
+    title: 'a setting of an image that is named by its digest',
+    change: (t) => {
+      t.module('redis-client').settings.image =
+        `localhost:5000/iotedge-redis-client@sha256:${'0'.repeat(64)}`;
+      t.twin('redis-client')['endpoit'] = 'redis:6379';
+    },
+    path: "redis-client['properties.desired'].endpoit",
+    problem: /endpoint/,
+  },
   {
     title: 'a restart policy that edgeAgent does not know',
     change: (t) => (t.module('redis')['restartPolicy'] = 'sometimes'),
@@ -422,6 +457,17 @@ test('RD-17: a module that is told of a Redis which --modules leaves out is name
   const own = await generateManifest({ root: withOwn, platform: 'amd64', env, modules: ['redis-client'] });
   assert.deepEqual(own.findings, []);
 });
+
+for (const tag of ['', ':0.1.0-amd64']) {
+  test(`RD-17: an image of ours may be named by its digest${tag === '' ? ' alone' : ' and its tag'}`, async (t) => {
+    const root = projectWith(t, (template) => {
+      template.module('redis-client').settings.image =
+        `localhost:5000/iotedge-redis-client${tag}@sha256:${'0'.repeat(64)}`;
+    });
+    const { findings } = await generateManifest({ root, platform: 'amd64', env: {} });
+    assert.deepEqual(findings, []);
+  });
+}
 
 test('RD-17: a variable of module.json that is missing is told once a module, and nothing else with it', async (t) => {
   const root = projectWith(t, () => undefined);
