@@ -42,7 +42,7 @@ async function readModules() {
     const { image } = JSON.parse(readFileSync(source.path, 'utf8')) as { image: { buildOptions?: string[] } };
     return { ...images, buildOptions: image.buildOptions ?? [] };
   });
-  return { modules, env: input.env };
+  return { modules, env: input.env, platform: input.platform };
 }
 
 function readArguments() {
@@ -65,11 +65,11 @@ function readArguments() {
 }
 
 const { values, positionals } = readArguments();
-const { modules, env } = await readModules();
+const { modules, env, platform } = await readModules();
 let commands;
 try {
   commands = imageCommands(root, modules, {
-    platforms: values.platform ?? [env['DEFAULT_PLATFORM'] ?? 'amd64'],
+    platforms: values.platform ?? [platform],
     modules: positionals,
     push: values.push,
     containerTag: env['CONTAINER_TAG'],

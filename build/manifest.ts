@@ -65,8 +65,16 @@ async function main(): Promise<number> {
     return 0;
   }
   const file = join(root, path);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, text);
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  } catch (failure) {
+    const code = failure instanceof Error && 'code' in failure ? String(failure.code) : String(failure);
+    throw new EdgeError(
+      'INVALID_INPUT',
+      `${file} cannot be written (${code}). ${dirname(file)} must be a folder that you may write to.`,
+    );
+  }
   console.log(`${path}: written`);
   return 0;
 }

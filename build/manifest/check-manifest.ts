@@ -10,7 +10,7 @@ import { checkRoutes } from './check-routes.ts';
 import { checkSecrets } from './check-secrets.ts';
 import { checkSettings } from './check-settings.ts';
 import { checkUsers } from './check-users.ts';
-import type { Content, DeployedModule } from './content.ts';
+import type { Content } from './content.ts';
 import { deployedModules, error, twinPlace } from './content.ts';
 import type { OwnModule } from './own-modules.ts';
 

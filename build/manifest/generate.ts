@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { EdgeError } from '../../local-edge/src/errors.ts';
 import { expandTemplate } from '../../local-edge/src/manifest/expand-template.ts';
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
 import type { ModuleImages } from '../../local-edge/src/manifest/module-images.ts';
@@ -36,8 +38,14 @@ export interface Generated {
 export async function generateManifest(options: GenerateOptions): Promise<Generated> {
   const { root, isDebug = false } = options;
   const template = isDebug ? 'deployment.debug.template.json' : 'deployment.template.json';
+  const templatePath = join(root, template);
+  if (!existsSync(templatePath))
+    throw new EdgeError(
+      'INVALID_INPUT',
+      `${templatePath} (the deployment template) does not exist. Name the folder that holds it with --root DIR.`,
+    );
   const input = await readTemplate({
-    templatePath: join(root, template),
+    templatePath,
     ...(options.envPath === undefined ? {} : { envPath: options.envPath }),
     ...(options.platform === undefined ? {} : { platform: options.platform }),
     env: options.env,

@@ -50,6 +50,7 @@ const escapes: Readonly<Record<string, string>> = {
 function fillIn(value: string, known: Readonly<Record<string, string | undefined>>): string {
   return value.replace(
     /\$\{([^}:]*)(?::-([^}]*))?\}/g,
-    (_all, name: string, fallback: string | undefined) => known[name] ?? fallback ?? '',
+    (_all, name: string, fallback: string | undefined) =>
+      (Object.hasOwn(known, name) ? known[name] : undefined) ?? fallback ?? '',
   );
 }

@@ -35,12 +35,13 @@ export async function readTemplate(options: ReadOptions): Promise<TemplateInput>
     templatePath,
     env,
     modules: await readModules(root, templateText),
-    platform: options.platform ?? env['DEFAULT_PLATFORM'] ?? thisPlatform(),
+    platform: options.platform ?? platformOf(env),
   };
 }
 
-/** The name that IoT Edge tooling has for the processor of this machine. */
-export function thisPlatform(): string {
+/** The platform that DEFAULT_PLATFORM names, or the name that IoT Edge tooling has for the processor of this machine. */
+function platformOf({ DEFAULT_PLATFORM: given }: EnvironmentValues): string {
+  if (given !== undefined && given !== '') return given;
   return { arm64: 'arm64v8', arm: 'arm32v7' }[process.arch as string] ?? 'amd64';
 }
 

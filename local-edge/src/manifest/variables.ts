@@ -16,7 +16,8 @@ export function fillVariables(text: string, env: EnvironmentValues): Filled {
     /\$([A-Za-z0-9_]+)|\$\{([A-Za-z0-9_]+)\}/g,
     (reference, bare?: string, braced?: string) => {
       if (reserved.has(reference)) return reference;
-      const value = env[bare ?? braced ?? ''];
+      const name = bare ?? braced ?? '';
+      const value = Object.hasOwn(env, name) ? env[name] : undefined;
       // An empty value counts as set: iotedgedev writes it, VS Code keeps the reference.
       if (value !== undefined) return value;
       unknown.add(reference);

@@ -119,6 +119,13 @@ const manifests: readonly Broken[] = [
     problem: /INTO/,
   },
   {
+    title: 'a route that is nested too deep',
+    change: (t) =>
+      (t.routes['r'] = `FROM /messages/* WHERE ${'('.repeat(1000)}a = 1${')'.repeat(1000)} INTO $upstream`),
+    path: '.routes.r',
+    problem: /nested deeper than 100 levels/,
+  },
+  {
     title: 'an unknown schema version of $edgeHub',
     change: (t) => (t.hub['schemaVersion'] = '2.0'),
     path: "$edgeHub['properties.desired'].schemaVersion",

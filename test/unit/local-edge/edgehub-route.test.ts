@@ -63,3 +63,12 @@ test('what is no route is refused at its place', () => {
     );
   }
 });
+
+for (const deep of ['('.repeat(1000), 'not '.repeat(1000), 'abs('.repeat(1000)]) {
+  test(`a condition deeper than the stack is refused in words: ${deep.slice(0, 4)}…`, () => {
+    assert.throws(
+      () => parseRoute(`FROM /* WHERE ${deep}1 = 1 INTO $upstream`),
+      /nested deeper than 100 levels/,
+    );
+  });
+}

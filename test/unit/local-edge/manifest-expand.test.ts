@@ -327,6 +327,14 @@ for (const [title, content, path] of forgotten) {
   });
 }
 
+test('takes no property of every object for a variable', () => {
+  const { findings } = expand(template({}, { echo: { 'properties.desired': { a: '${constructor}' } } }));
+  assert.deepEqual(
+    findings.map(({ problem }) => /\$\{constructor\} is not set/.test(problem)),
+    [true],
+  );
+});
+
 test('finds all mistakes at once', () => {
   const { findings } = expand(
     template({ status: 'up', restartPolicy: 'x', settings: { image: '${MODULES.nope}' } }),

@@ -30,29 +30,34 @@ const levels: readonly (readonly string[])[] = [
   ['*', '/', '%'],
 ];
 
+/** Far beyond what conditions need; one of any depth would not fit on the stack. */
+const maxDepth = 100;
+
 export function parseCondition(reader: TokenReader): Expression {
-  return parseLevel(reader, 0);
+  return parseLevel(reader, 0, 0);
 }
 
-function parseLevel(reader: TokenReader, level: number): Expression {
+function parseLevel(reader: TokenReader, level: number, depth: number): Expression {
   const operators = levels[level];
-  if (operators === undefined) return parseUnary(reader);
-  let left = parseLevel(reader, level + 1);
+  if (operators === undefined) return parseUnary(reader, depth);
+  let left = parseLevel(reader, level + 1, depth);
   for (;;) {
     const token = reader.takeOperator(...operators);
     if (token === undefined) return left;
-    const right = parseLevel(reader, level + 1);
+    const right = parseLevel(reader, level + 1, depth);
     left = { kind: 'binary', op: token.text.toLowerCase(), left, right, token };
   }
 }
 
-function parseUnary(reader: TokenReader): Expression {
+function parseUnary(reader: TokenReader, depth: number): Expression {
+  if (depth > maxDepth)
+    throw new RouteSyntaxError(`the condition is nested deeper than ${maxDepth} levels`, reader.peek().at);
   const token = reader.takeOperator('-', 'not');
-  if (token === undefined) return parsePrimary(reader);
-  return { kind: 'unary', op: token.text.toLowerCase(), operand: parseUnary(reader), token };
+  if (token === undefined) return parsePrimary(reader, depth);
+  return { kind: 'unary', op: token.text.toLowerCase(), operand: parseUnary(reader, depth + 1), token };
 }
 
-function parsePrimary(reader: TokenReader): Expression {
+function parsePrimary(reader: TokenReader, depth: number): Expression {
   const token = reader.peek();
   switch (token.type) {
     case 'string':
@@ -71,11 +76,11 @@ function parsePrimary(reader: TokenReader): Expression {
       reader.next();
       return { kind: 'sysprop', name: token.text, escaped: false, token };
     case 'id':
-      return parseNameOrCall(reader);
+      return parseNameOrCall(reader, depth);
     case 'unterminated':
       throw new RouteSyntaxError('the string has no closing quote', token.at);
     case 'operator':
-      if (token.text === '(') return parseNested(reader);
+      if (token.text === '(') return parseNested(reader, depth);
       if (token.text === '{') return parseEscaped(reader);
       break;
     case 'keyword':
@@ -94,9 +99,9 @@ const literals: Readonly<Record<string, boolean | null | undefined>> = {
   undefined: undefined,
 };
 
-function parseNested(reader: TokenReader): Expression {
+function parseNested(reader: TokenReader, depth: number): Expression {
   reader.next();
-  const inner = parseCondition(reader);
+  const inner = parseLevel(reader, 0, depth + 1);
   reader.expectOperator(')', 'a closing ")"');
   return inner;
 }
@@ -111,7 +116,7 @@ function parseEscaped(reader: TokenReader): Expression {
   return { kind: 'sysprop', name: token.text, escaped: true, token };
 }
 
-function parseNameOrCall(reader: TokenReader): Expression {
+function parseNameOrCall(reader: TokenReader, depth: number): Expression {
   const token = reader.next();
   if (reader.takeOperator('(') === undefined) {
     if (token.text.toLowerCase() === 'in') {
@@ -121,7 +126,7 @@ function parseNameOrCall(reader: TokenReader): Expression {
   }
   const args: Expression[] = [];
   if (reader.takeOperator(')') === undefined) {
-    do args.push(parseCondition(reader));
+    do args.push(parseLevel(reader, 0, depth + 1));
     while (reader.takeOperator(',') !== undefined);
     reader.expectOperator(')', 'a closing ")"');
   }
