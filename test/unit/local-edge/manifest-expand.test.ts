@@ -330,7 +330,7 @@ for (const [title, content, path] of forgotten) {
 test('takes no property of every object for a variable', () => {
   const { findings } = expand(template({}, { echo: { 'properties.desired': { a: '${constructor}' } } }));
   assert.deepEqual(
-    findings.map(({ problem }) => /\$\{constructor\} is not set/.test(problem)),
+    findings.map(({ problem }) => problem.includes('${constructor} is not set')),
     [true],
   );
 });
