@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { SuiteError, formatPlace } from '@iotedge-redis/common';
+import { SuiteError, errorText, formatPlace, sleep } from '@iotedge-redis/common';
 import type { RedisPlace } from '@iotedge-redis/common';
 import type { BlobContainer } from '@iotedge-redis/common/blob';
 import type { SnapshotPart } from '../storage/manifest.ts';
@@ -30,6 +30,23 @@ export interface PartOptions {
 
 /** A wrong file is taken again so often: a broken network is rarer than a broken server, but heals. */
 const MAX_WRONG = 3;
+
+/** An upload that ends so soon behind the file leaves nothing that would have to outlast a restart, and spares the volume the writing. */
+const SOON_MS = 1000;
+
+/** Takes a file that comes piece by piece. */
+interface PieceSink {
+  write(pieces: readonly Buffer[]): Promise<void>;
+  /** The file was right to its last byte. */
+  end(): Promise<void>;
+}
+
+interface Spooled {
+  readonly spool: SpoolFile;
+  readonly facts: SpooledFacts;
+  /** Of the blocks, once the service has them all. */
+  readonly ids: Promise<readonly string[]>;
+}
 
 interface Staged {
   readonly facts: SpooledFacts;
@@ -78,7 +95,7 @@ function counted<T>(attempt: () => Promise<T>): () => Promise<T> {
 /** Opens the transfer, hands it on, and closes it, with the server watched meanwhile. */
 async function take(
   options: PartOptions,
-  prepare: (boundBytes: number | undefined) => Promise<(pieces: readonly Buffer[]) => Promise<void>>,
+  prepare: (boundBytes: number | undefined) => Promise<PieceSink>,
 ): Promise<SpooledFacts> {
   const { work, target } = options;
   const { signal, log } = work;
@@ -88,7 +105,8 @@ async function take(
     const transfer = await options.openTransfer(place);
     try {
       const sink = await prepare(transfer.expectedBytes ?? watch.boundBytes);
-      const facts = await receive(transfer, sink, formatPlace(place));
+      const facts = await receive(transfer, (pieces) => sink.write(pieces), formatPlace(place));
+      await sink.end();
       return { ...facts, ...(await watch.end()) };
     } finally {
       transfer.close();
@@ -123,7 +141,7 @@ async function spooled(options: PartOptions): Promise<Staged> {
     }
   }
   const taken = await work.patience.until(
-    counted(async () => {
+    counted(async (): Promise<Spooled> => {
       const open: { spool?: SpoolFile; ids?: Promise<readonly string[]> } = {};
       const givenUp = new AbortController();
       received = 0;
@@ -131,16 +149,18 @@ async function spooled(options: PartOptions): Promise<Staged> {
         const facts = await take(options, async (boundBytes) => {
           const spool = (open.spool = await SpoolFile.create(path, boundBytes));
           open.ids = upload(spool, AbortSignal.any([work.signal, givenUp.signal]));
-          return async (pieces) => {
-            received += pieces.reduce((sum, { length }) => sum + length, 0);
-            onBytes(received, uploaded);
-            await spool.write(pieces);
+          return {
+            async write(pieces) {
+              received += pieces.reduce((sum, { length }) => sum + length, 0);
+              onBytes(received, uploaded);
+              await spool.write(pieces);
+            },
+            end: () => spool.finish(),
           };
         });
         const { spool, ids } = open;
         if (spool === undefined || ids === undefined)
           throw new SuiteError('INTERNAL', 'spooling the snapshot: nothing was received');
-        await spool.finish(facts);
         return { spool, ids, facts };
       } catch (error) {
         const failure = error instanceof Error ? error : new Error(String(error));
@@ -153,10 +173,34 @@ async function spooled(options: PartOptions): Promise<Staged> {
     }),
   );
   try {
-    return { facts: taken.facts, ids: await taken.ids };
+    return { facts: taken.facts, ids: await uploadEnd(taken, work) };
   } finally {
     await taken.spool.close();
   }
+}
+
+/** Waits for the upload. One that takes its time, or fails, may go on after a restart, from a file that lasts. */
+async function uploadEnd({ spool, facts, ids }: Spooled, { log }: Work): Promise<readonly string[]> {
+  const waited = new AbortController();
+  const isSoon = await Promise.race([
+    ids.then(
+      () => true,
+      () => false,
+    ),
+    sleep(SOON_MS, waited.signal).then(
+      () => false,
+      () => false,
+    ),
+  ]);
+  waited.abort();
+  if (!isSoon) {
+    await spool.last(facts).catch((error: unknown) => {
+      log.warn('the spool file cannot be made to last: after a restart the export begins anew', {
+        error: errorText(error),
+      });
+    });
+  }
+  return ids;
 }
 
 async function uploadSpool(
@@ -192,10 +236,13 @@ async function streamed(options: PartOptions): Promise<Staged> {
       const upload = new StreamedUpload({ container, blob, patience, signal, onUploaded });
       try {
         const facts = await take(options, () =>
-          Promise.resolve(async (pieces: readonly Buffer[]) => {
-            received += pieces.reduce((sum, { length }) => sum + length, 0);
-            onBytes(received, uploaded);
-            await upload.write(pieces);
+          Promise.resolve({
+            async write(pieces: readonly Buffer[]) {
+              received += pieces.reduce((sum, { length }) => sum + length, 0);
+              onBytes(received, uploaded);
+              await upload.write(pieces);
+            },
+            end: () => Promise.resolve(),
           }),
         );
         return { facts, ids: await upload.finish() };

@@ -52,16 +52,11 @@ export class RestoreChunk {
     return this.#size;
   }
 
-  get isFull(): boolean {
-    return this.commands.length >= CHUNK_BYTES || this.#size >= CHUNK_KEYS;
-  }
-
   /** Whether the entry that the parser stands behind may go along: a large one would copy all before it. */
-  hasRoomFor(parser: RdbParser): boolean {
-    return (
-      this.#size === 0 ||
-      (parser.db === this.db && this.commands.length + parser.valueBytes <= 2 * CHUNK_BYTES)
-    );
+  takes(parser: RdbParser): boolean {
+    const { length } = this.commands;
+    if (length >= CHUNK_BYTES || this.#size >= CHUNK_KEYS) return false;
+    return this.#size === 0 || (parser.db === this.db && length + parser.valueBytes <= 2 * CHUNK_BYTES);
   }
 
   add(parser: RdbParser): void {

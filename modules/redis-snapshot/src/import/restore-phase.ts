@@ -110,7 +110,11 @@ class RestorePhase {
       if (signal.aborted) throw new SuiteError('STOPPED', 'restoring keys: stopped');
       parser.push(piece);
       for (let item = parser.next(); item !== 'more' && item !== 'end'; item = parser.next()) {
-        if (item === 'key' && this.#isWanted(parser)) await this.#add(parser);
+        if (item === 'key' && this.#isWanted(parser)) {
+          // A wait for each key would cost as much as the key.
+          if (this.#chunk?.takes(parser) === false) await this.#send();
+          this.#add(parser);
+        }
         parser.clear();
         if (parser.offset >= end) return;
       }
@@ -131,9 +135,7 @@ class RestorePhase {
     return false;
   }
 
-  async #add(parser: RdbParser): Promise<void> {
-    if (this.#chunk !== undefined && (this.#chunk.isFull || !this.#chunk.hasRoomFor(parser)))
-      await this.#send();
+  #add(parser: RdbParser): void {
     this.#chunk ??= new RestoreChunk(
       parser,
       {
