@@ -26,15 +26,17 @@ export function keepInput(source: RdbInput, path: string | undefined, log: Log):
   async function* keeping(from: RdbInput, to: string): AsyncGenerator<Buffer> {
     isBegun = true;
     const draft = new Draft(to);
+    let writing = Promise.resolve();
     try {
       for await (const piece of from.read(0)) {
         // While whoever asked for it is at work on it.
-        const writing = draft.write(piece);
+        writing = draft.write(piece);
         yield piece;
         await writing;
       }
       kept = draft.take();
     } finally {
+      await writing;
       await draft.drop();
       if (draft.problem !== undefined)
         log.info('the snapshot is not kept on the volume: what is read again is fetched again', {
@@ -116,9 +118,13 @@ class Draft {
 
 /** The next piece is on its way while the caller is at work on this one. */
 async function* piecesOf(file: FileHandle, offset: number, name: string): AsyncGenerator<Buffer> {
+  // One that the caller has, one that it may still hold an end of, one to be filled.
+  const memory = Array.from({ length: 3 }, () => Buffer.allocUnsafeSlow(PIECE_BYTES));
   const fetch = async (at: number): Promise<Buffer> => {
+    const free = memory.shift() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
+    memory.push(free);
     try {
-      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafeSlow(PIECE_BYTES), 0, PIECE_BYTES, at);
+      const { buffer, bytesRead } = await file.read(free, 0, PIECE_BYTES, at);
       return buffer.subarray(0, bytesRead);
     } catch (cause) {
       throw new SuiteError('INTERNAL', `reading what was kept of ${name}: ${errorText(cause)}`, { cause });

@@ -12,7 +12,7 @@ export interface RdbInput {
   /** Another one when the bytes are other ones. */
   readonly version: string;
   readonly isGzip: boolean;
-  /** The unpacked file from the offset on, in pieces that nobody changes afterwards. */
+  /** The unpacked file from the offset on, in pieces; the memory of each may be used again once the next but one is asked for. */
   read(offset: number): AsyncIterable<Buffer>;
   /** The same, read with another patience: when the one that it was made with has been called off. */
   by(patience: Patience): RdbInput;

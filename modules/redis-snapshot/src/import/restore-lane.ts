@@ -82,7 +82,7 @@ export class RestoreLane {
   #isSure = false;
   #until: number;
   #failure: Error | undefined;
-  readonly #spares: Buffer[] = [];
+  readonly #spares: RestoreChunk[] = [];
   /** Keys that somebody else had written: not to be taken away again. */
   readonly conflicts: Buffer[] = [];
 
@@ -96,8 +96,8 @@ export class RestoreLane {
     });
   }
 
-  /** Memory of a chunk that is done with, for the next one. */
-  takeSpare(): Buffer | undefined {
+  /** A chunk that is done with, to be filled again. */
+  takeSpare(): RestoreChunk | undefined {
     return this.#spares.pop();
   }
 
@@ -145,7 +145,7 @@ export class RestoreLane {
   #landed(flight: Flight): void {
     flight.isDone = true;
     // As many as are in use at once: memory outside of the heap is given back late, and fresh one costs page faults.
-    if (this.#spares.length < WINDOW) this.#spares.push(flight.chunk.commands.backing);
+    if (this.#spares.length < WINDOW) this.#spares.push(flight.chunk);
     while (this.#flights[0]?.isDone === true) this.#flights.shift();
   }
 

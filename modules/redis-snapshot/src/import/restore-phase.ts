@@ -136,15 +136,16 @@ class RestorePhase {
   }
 
   #add(parser: RdbParser): void {
-    this.#chunk ??= new RestoreChunk(
-      parser,
-      {
-        targetVersion: this.#options.target.version,
-        isReplacing: ['replace', 'exact'].includes(this.#options.policy),
-      },
-      this.#lane.takeSpare(),
-    );
+    this.#chunk ??= this.#newChunk(parser);
     this.#chunk.add(parser);
+  }
+
+  #newChunk(parser: RdbParser): RestoreChunk {
+    const { target, policy } = this.#options;
+    const isReplacing = policy === 'replace' || policy === 'exact';
+    const chunk = this.#lane.takeSpare() ?? new RestoreChunk({ targetVersion: target.version, isReplacing });
+    chunk.begin(parser);
+    return chunk;
   }
 
   async #send(): Promise<void> {
