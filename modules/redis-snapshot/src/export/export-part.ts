@@ -6,10 +6,11 @@ import type { SnapshotPart } from '../storage/manifest.ts';
 import type { Work } from '../work.ts';
 import { BlockUpload, blockBytes } from './block-upload.ts';
 import { watchFork } from './fork-watch.ts';
+import type { ForkCost } from './fork-watch.ts';
 import { receive } from './receive.ts';
+import type { ReceivedFacts } from './receive.ts';
 import type { LinkTarget } from '../server/server-link.ts';
 import { SpoolFile } from './spool.ts';
-import type { SpooledFacts } from './spool.ts';
 import { StreamedUpload } from './streamed-upload.ts';
 import type { Transfer } from './sync-source.ts';
 
@@ -41,22 +42,27 @@ interface PieceSink {
   end(): Promise<void>;
 }
 
-interface Spooled {
+/** A file that was right, and what it cost its server, which may tell that a little later. */
+interface Received {
+  readonly facts: ReceivedFacts;
+  readonly cost: Promise<ForkCost>;
+}
+
+interface Spooled extends Received {
   readonly spool: SpoolFile;
-  readonly facts: SpooledFacts;
   /** Of the blocks, once the service has them all. */
   readonly ids: Promise<readonly string[]>;
 }
 
-interface Staged {
-  readonly facts: SpooledFacts;
+interface Staged extends Received {
   readonly ids: readonly string[];
 }
 
 /** Takes one server's file to one blob. The blob is there only when the file was right to its last byte. */
 export async function exportPart(options: PartOptions): Promise<SnapshotPart> {
   const { work, container, blob } = options;
-  const { facts, ids } = options.spoolFolder === undefined ? await streamed(options) : await spooled(options);
+  const staged = options.spoolFolder === undefined ? await streamed(options) : await spooled(options);
+  const { facts, ids, cost } = staged;
   const { patience, signal, runId } = work;
   const metadata = {
     runid: runId,
@@ -74,7 +80,7 @@ export async function exportPart(options: PartOptions): Promise<SnapshotPart> {
       `committing ${container.name}/${blob}: the service has ${stored?.length ?? 0} bytes and ${facts.bytes} were sent; something else writes to this name`,
     );
   }
-  return { blob, ...facts };
+  return { blob, ...facts, ...(await cost) };
 }
 
 /** One attempt to take the file, counted when the file is wrong. */
@@ -96,7 +102,7 @@ function counted<T>(attempt: () => Promise<T>): () => Promise<T> {
 async function take(
   options: PartOptions,
   prepare: (boundBytes: number | undefined) => Promise<PieceSink>,
-): Promise<SpooledFacts> {
+): Promise<Received> {
   const { work, target } = options;
   const { signal, log } = work;
   const place = await options.findPlace();
@@ -107,12 +113,13 @@ async function take(
       const sink = await prepare(transfer.expectedBytes ?? watch.boundBytes);
       const facts = await receive(transfer, (pieces) => sink.write(pieces), formatPlace(place));
       await sink.end();
-      return { ...facts, ...(await watch.end()) };
+      return { facts, cost: watch.end() };
     } finally {
       transfer.close();
     }
-  } finally {
+  } catch (error) {
     await watch.end();
+    throw error;
   }
 }
 
@@ -135,7 +142,9 @@ async function spooled(options: PartOptions): Promise<Staged> {
   if (kept?.facts !== undefined) {
     received = kept.facts.bytes;
     try {
-      return { facts: kept.facts, ids: await upload(kept) };
+      const { forkSeconds, copyOnWriteBytes, ...facts } = kept.facts;
+      const cost = Promise.resolve({ forkSeconds, copyOnWriteBytes });
+      return { facts, cost, ids: await upload(kept) };
     } finally {
       await kept.close();
     }
@@ -146,7 +155,7 @@ async function spooled(options: PartOptions): Promise<Staged> {
       const givenUp = new AbortController();
       received = 0;
       try {
-        const facts = await take(options, async (boundBytes) => {
+        const took = await take(options, async (boundBytes) => {
           const spool = (open.spool = await SpoolFile.create(path, boundBytes));
           open.ids = upload(spool, AbortSignal.any([work.signal, givenUp.signal]));
           return {
@@ -161,7 +170,7 @@ async function spooled(options: PartOptions): Promise<Staged> {
         const { spool, ids } = open;
         if (spool === undefined || ids === undefined)
           throw new SuiteError('INTERNAL', 'spooling the snapshot: nothing was received');
-        return { spool, ids, facts };
+        return { spool, ids, ...took };
       } catch (error) {
         const failure = error instanceof Error ? error : new Error(String(error));
         givenUp.abort();
@@ -173,14 +182,14 @@ async function spooled(options: PartOptions): Promise<Staged> {
     }),
   );
   try {
-    return { facts: taken.facts, ids: await uploadEnd(taken, work) };
+    return { ...taken, ids: await uploadEnd(taken, work) };
   } finally {
     await taken.spool.close();
   }
 }
 
 /** Waits for the upload. One that takes its time, or fails, may go on after a restart, from a file that lasts. */
-async function uploadEnd({ spool, facts, ids }: Spooled, { log }: Work): Promise<readonly string[]> {
+async function uploadEnd({ spool, facts, cost, ids }: Spooled, { log }: Work): Promise<readonly string[]> {
   const waited = new AbortController();
   const isSoon = await Promise.race([
     ids.then(
@@ -194,7 +203,7 @@ async function uploadEnd({ spool, facts, ids }: Spooled, { log }: Work): Promise
   ]);
   waited.abort();
   if (!isSoon) {
-    await spool.last(facts).catch((error: unknown) => {
+    await spool.makeLasting({ ...facts, ...(await cost) }).catch((error: unknown) => {
       log.warn('the spool file cannot be made to last: after a restart the export begins anew', {
         error: errorText(error),
       });
@@ -235,7 +244,7 @@ async function streamed(options: PartOptions): Promise<Staged> {
       };
       const upload = new StreamedUpload({ container, blob, patience, signal, onUploaded });
       try {
-        const facts = await take(options, () =>
+        const took = await take(options, () =>
           Promise.resolve({
             async write(pieces: readonly Buffer[]) {
               received += pieces.reduce((sum, { length }) => sum + length, 0);
@@ -245,7 +254,7 @@ async function streamed(options: PartOptions): Promise<Staged> {
             end: () => Promise.resolve(),
           }),
         );
-        return { facts, ids: await upload.finish() };
+        return { ...took, ids: await upload.finish() };
       } catch (error) {
         givenUp.abort();
         throw error;

@@ -80,7 +80,7 @@ export class SpoolFile {
   }
 
   /** Makes the finished file last: only after this is it found again by a later start. */
-  async last(facts: SpooledFacts): Promise<void> {
+  async makeLasting(facts: SpooledFacts): Promise<void> {
     await this.#file.sync();
     const draft = `${factsPath(this.path)}.new`;
     await writeFile(draft, JSON.stringify(facts), { mode: 0o600, flush: true });

@@ -135,7 +135,11 @@ async function openBlob(
   const source = new BlobSource({ place, sas, identity, stallTimeoutMs, clock });
   const input = await createBlobInput(source, work.patience, work.signal);
   const folder = options.keepFolder();
-  return keepInput(input, folder === undefined ? undefined : join(folder, `${work.runId}-${index}.import`), work.log);
+  return keepInput(
+    input,
+    folder === undefined ? undefined : join(folder, `${work.runId}-${index}.import`),
+    work.log,
+  );
 }
 
 function checkManifest(plan: ImportPlan, part: SnapshotPart | undefined): void {
