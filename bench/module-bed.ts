@@ -22,14 +22,12 @@ export interface BenchModuleOptions {
   readonly name: string;
   /** The bundle. */
   readonly main: string;
-  /** For what Node compiled. */
-  readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
 }
 
 /** Resolves once the module answers its methods. */
 export async function startBenchModule(options: BenchModuleOptions): Promise<BenchModule> {
-  const { name, main, folder } = options;
+  const { name, main } = options;
   const { environment, flags } = imageCommand(join(root, `modules/${name}/Dockerfile.amd64`));
   const port = await freePort();
   const child = spawn(process.execPath, [...flags, main], {
@@ -37,7 +35,6 @@ export async function startBenchModule(options: BenchModuleOptions): Promise<Ben
     env: {
       ...environment,
       PATH: process.env['PATH'],
-      NODE_COMPILE_CACHE: join(folder, 'compiled'),
       HTTP_PORT: String(port),
       HTTP_HOST: '127.0.0.1',
       ...options.environment,

@@ -94,7 +94,6 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
 
         ...injected,
         ...environment,
-        NODE_COMPILE_CACHE: join(stateDir, 'compiled'),
       },
       stdio: ['ignore', 'ignore', 'inherit'],
     });

@@ -55,14 +55,12 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
   const items = await startBenchModule({
     name: 'redis-client',
     main: readerMain,
-    folder,
     environment: { REDIS_ENDPOINT: endpoint },
   });
   const startSync = (blob: string): Promise<BenchModule> =>
     startBenchModule({
       name: 'redis-sync',
       main,
-      folder,
       environment: {
         INSTANCE_NAME: blob.replace('.', '-'),
         REDIS_ENDPOINT: endpoint,

@@ -37,7 +37,6 @@ export async function startSnapshotModule(options: {
   const module = await startBenchModule({
     name: 'redis-snapshot',
     main,
-    folder,
     environment: {
       STATE_DIR: join(folder, 'state'),
       REDIS_ENDPOINT: `127.0.0.1:${redisPort}`,

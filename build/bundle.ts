@@ -2,11 +2,12 @@
  * `node build/bundle.ts [--debug] NAME…`: makes modules/NAME/bundle from its sources: what an image runs. One file and what is loaded
  * later on demand, since resolving and reading some hundred files is most of the time that a module needs to start.
  */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as esbuild } from 'esbuild';
-import type { BuildOptions, Plugin } from 'esbuild';
+import type { BuildOptions } from 'esbuild';
+import { plugins } from './bundle-plugins.ts';
 import { licences } from './licences.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -49,10 +50,10 @@ function optionsOf(name: string, isDebug: boolean) {
     // 32-bit ARM has no images of a later release.
     target: 'node22',
     conditions: ['source'],
-    plugins: [leftOut, withoutNumberCache],
+    plugins,
     // CommonJS packages inside of an ES module ask for both.
     banner: {
-      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+      js: "const require=process.getBuiltinModule('node:module').createRequire(import.meta.url);",
     },
     define: { __dirname: 'import.meta.dirname' },
     // Names stay, so that a stack trace can be read without the source map.
@@ -65,35 +66,6 @@ function optionsOf(name: string, isDebug: boolean) {
     logLevel: 'warning',
   } as const satisfies BuildOptions;
 }
-
-/**
- * Packages that are asked for only by what no module does. They are 2 of 3 MB, and with them come deprecation warnings: the device
- * SDK's file upload (an older Azure Storage client), and lists of blobs in Arrow's format. A managed identity exists only in Azure: who
- * runs a module there adds its package to the image.
- */
-const leftOut: Plugin = {
-  name: 'left-out',
-  setup(build) {
-    build.onResolve({ filter: /^@azure\/storage-blob$/ }, ({ path, importer }) =>
-      /[\\/]azure-iot-device[\\/]/.test(importer) ? { path, external: true } : undefined,
-    );
-    build.onResolve({ filter: /^@azure\/identity$/ }, ({ path }) => ({ path, external: true }));
-    build.onResolve({ filter: /^apache-arrow$/ }, ({ path }) => ({ path, external: true }));
-  },
-};
-
-/**
- * mqtt-packet keeps a Buffer for each of 65,536 packet ids: 7 MB and some ms at the first packet, once for the device SDK and once for
- * a newer mqtt.js. This is its own switch for that, set where it is loaded.
- */
-const withoutNumberCache: Plugin = {
-  name: 'without-number-cache',
-  setup(build) {
-    build.onLoad({ filter: /[\\/]mqtt-packet[\\/]writeToStream\.js$/ }, ({ path }) => ({
-      contents: `${readFileSync(path, 'utf8')}\nmodule.exports.cacheNumbers = false;\n`,
-    }));
-  },
-};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const isDebug = process.argv.includes('--debug');

@@ -25,7 +25,7 @@ const flagsOfDebug = ['--inspect=0.0.0.0:9229', '--enable-source-maps'];
 
 /** The Dockerfile of a module for a platform. `names` are all modules, whose packages are installed in one step for all images. */
 export function dockerfile(module: ImageModule, platform: Platform, names: readonly string[]): string {
-  const { name, title, description, version, nodeFlags, hasStateFolder } = module;
+  const { name, title, description, version, nodeFlags, v8FlagsWhenUp, hasStateFolder } = module;
   const isDebug = platform.endsWith('.debug');
   const isArm32 = platform === 'arm32v7';
   const base = `node:${isArm32 ? 22 : 24}-bookworm-slim`;
@@ -37,6 +37,7 @@ export function dockerfile(module: ImageModule, platform: Platform, names: reado
     ...(isDebug ? flagsOfDebug : []),
     `modules/${name}/bundle/main.js`,
   ];
+  const whenUp = v8FlagsWhenUp.length === 0 ? [] : [`V8_FLAGS_WHEN_UP=${v8FlagsWhenUp.join(',')}`];
   const labels = Object.entries({ title, description, version, licenses: 'MIT' }).map(
     ([key, value]) => `org.opencontainers.image.${key}=${JSON.stringify(value)}`,
   );
@@ -68,8 +69,8 @@ export function dockerfile(module: ImageModule, platform: Platform, names: reado
     'ARG SOURCE=""',
     `LABEL ${[...labels, ...['source="${SOURCE}"', 'revision="${REVISION}"'].map((one) => `org.opencontainers.image.${one}`)].join(' \\\n      ')}`,
     'WORKDIR /app',
-    '# One malloc arena, and what Node compiled kept where it can be written: with a tmpfs on /tmp a restart is quicker.',
-    'ENV NODE_ENV=production MALLOC_ARENA_MAX=1 NODE_COMPILE_CACHE=/tmp/compiled',
+    '# One malloc arena; flags of V8 that would delay the start are set after it.',
+    `ENV ${['NODE_ENV=production', 'MALLOC_ARENA_MAX=1', ...whenUp].join(' ')}`,
     `COPY --from=build /app/modules/${name}/package.json modules/${name}/`,
     `COPY --from=build /app/modules/${name}/bundle modules/${name}/bundle`,
     ...(hasStateFolder

@@ -10,12 +10,17 @@ export interface ImageModule {
   readonly version: string;
   /** Options of Node in its images: `image.nodeFlags` of package.json, else those that keep the heap small. */
   readonly nodeFlags: readonly string[];
+  /** Flags of V8 that it gets once it is up: `image.v8FlagsWhenUp` of package.json, else those that keep the heap small. */
+  readonly v8FlagsWhenUp: readonly string[];
   /** Whether the image has a folder /state for a volume: `image.stateFolder` of package.json. */
   readonly hasStateFolder: boolean;
 }
 
 /** Several modules share a gateway: memory before speed. */
-const smallHeap = ['--max-semi-space-size=2', '--heap-growing-percent=20', '--no-maglev'];
+const smallHeap = {
+  nodeFlags: ['--max-semi-space-size=2'],
+  v8FlagsWhenUp: ['--heap-growing-percent=20', '--no-maglev'],
+};
 
 /** Every folder of modules/ with a module.json. Throws with the file's name when one does not say what it must. */
 export function readImageModules(root: string): ImageModule[] {
@@ -37,15 +42,21 @@ function readImageModule(root: string, name: string): ImageModule {
   );
   const manifest = file('package.json');
   const own = manifest['image'] === undefined ? {} : record('image', manifest['image']);
-  const flags = own['nodeFlags'] ?? smallHeap;
-  if (!Array.isArray(flags) || flags.some((flag) => typeof flag !== 'string' || !flag.startsWith('--')))
-    throw new Error(`modules/${name}/package.json: image.nodeFlags is not a list of options of Node`);
+  const flags = (key: keyof typeof smallHeap): string[] => {
+    const list = own[key] ?? smallHeap[key];
+    if (!Array.isArray(list) || list.some((flag) => typeof flag !== 'string' || !/^--[^\s,]+$/.test(flag)))
+      throw new Error(
+        `modules/${name}/package.json: image.${key} is not a list of options that begin with --`,
+      );
+    return list.map(String);
+  };
   return {
     name,
     title: repository.slice(repository.lastIndexOf('/') + 1),
     description: text(`modules/${name}/package.json: description`, manifest['description']),
     version: text(`modules/${name}/package.json: version`, manifest['version']),
-    nodeFlags: flags.map(String),
+    nodeFlags: flags('nodeFlags'),
+    v8FlagsWhenUp: flags('v8FlagsWhenUp'),
     hasStateFolder: own['stateFolder'] === true,
   };
 }

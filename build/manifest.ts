@@ -2,7 +2,7 @@
  * `npm run manifest -- [--platform P] [--debug] [--env FILE] [--modules A,B] [--check]`: makes config/deployment.<platform>.json of the
  * template. Exit code: 0 written (or, with --check, nothing found), 1 something was found and nothing is written, 2 a wrong call.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -56,6 +56,8 @@ async function main(): Promise<number> {
   if (text === undefined || findings.length > 0) {
     console.error(describeFindings(findings));
     console.error(`\n${findings.length} found; ${path} is not written.`);
+    if (values.env === undefined && !existsSync(join(root, '.env')))
+      console.error('There is no .env, where the variables stand: begin with  cp .env.template .env');
     return 1;
   }
   if (values.check === true) {

@@ -105,8 +105,13 @@ test('RS-12 fifteen times as many rows take no more memory', async (t) => {
     await client.flushall();
     const module = await startModuleProcess(t, MAIN, {
       // As the image starts it.
-      flags: ['--max-semi-space-size=2', '--heap-growing-percent=20', '--no-maglev'],
-      environment: { ...environment(), BLOB_FILE_NAME: 'size.csv', MALLOC_ARENA_MAX: '1' },
+      flags: ['--max-semi-space-size=2'],
+      environment: {
+        ...environment(),
+        BLOB_FILE_NAME: 'size.csv',
+        MALLOC_ARENA_MAX: '1',
+        V8_FLAGS_WHEN_UP: '--heap-growing-percent=20,--no-maglev',
+      },
     });
     await module.until(/import done/, 120_000);
     assert.equal(await client.dbsize(), rows + 1);

@@ -107,6 +107,7 @@ test('a new module gets Dockerfiles of its own name, in which its package is ins
       description: 'A "new" one',
       version: '1.0.0',
       nodeFlags: [],
+      v8FlagsWhenUp: [],
       hasStateFolder: false,
     },
     'arm64v8',

@@ -16,9 +16,12 @@ import type { Sources } from '../settings/settings-parse.ts';
 import { settingsHelp } from '../settings/settings-table.ts';
 import type { RunningModule } from './start-module.ts';
 import { startModule } from './start-module.ts';
+import { setV8Flags } from './v8-flags.ts';
 
 const STANDARD_OUTPUT = 1;
 const STANDARD_ERROR = 2;
+/** After this time a module is up, wherever it can be. */
+const UP_MS = 2000;
 
 /** Runs a module until it is told to stop: the one call of a module's `main.ts`. It ends the process. */
 export async function runModule<F extends Fields>(definition: ModuleDefinition<F>): Promise<void> {
@@ -49,6 +52,8 @@ export async function runModule<F extends Fields>(definition: ModuleDefinition<F
       await awaitSecretFiles(allFields(definition), process.env, look);
       starting.resolve(startModule(definition, { sources, log, hostName: hostname(), processFacts }));
       await starting.promise;
+      const flags = process.env['V8_FLAGS_WHEN_UP'];
+      if (flags !== undefined) setTimeout(() => setV8Flags(flags), UP_MS).unref();
       return;
     }
     const stop = new AbortController();

@@ -1,3 +1,7 @@
-// The library is loaded on demand, so that it does not delay the start; by way of this file, since a bundler gives a CommonJS
-// package that is imported dynamically no named exports.
-export { MqttClient, Store } from 'mqtt';
+// The library is loaded on demand, so that it does not delay the start, and only these two files of it: its front page loads every
+// way to a broker that it knows, with what they need, and the bridge has its own.
+import client from 'mqtt/lib/client';
+import store from 'mqtt/lib/store';
+
+export const MqttClient = client.default;
+export const Store = store.default;
