@@ -1,16 +1,16 @@
 import { join } from 'node:path';
-import { SuiteError, errorText, formatPlace, sleep } from '@iotedge-redis/common';
+import { SuiteError, formatPlace } from '@iotedge-redis/common';
 import type { RedisPlace } from '@iotedge-redis/common';
 import type { BlobContainer } from '@iotedge-redis/common/blob';
 import type { SnapshotPart } from '../storage/manifest.ts';
 import type { Work } from '../work.ts';
-import { BlockUpload, blockBytes } from './block-upload.ts';
 import { watchFork } from './fork-watch.ts';
 import type { ForkCost } from './fork-watch.ts';
 import { receive } from './receive.ts';
 import type { ReceivedFacts } from './receive.ts';
 import type { LinkTarget } from '../server/server-link.ts';
 import { SpoolFile } from './spool.ts';
+import { endOfUpload, uploadSpool } from './spool-upload.ts';
 import { StreamedUpload } from './streamed-upload.ts';
 import type { Transfer } from './sync-source.ts';
 
@@ -32,9 +32,6 @@ export interface PartOptions {
 /** A wrong file is taken again so often: a broken network is rarer than a broken server, but heals. */
 const MAX_WRONG = 3;
 
-/** An upload that ends so soon behind the file leaves nothing that would have to outlast a restart, and spares the volume the writing. */
-const SOON_MS = 1000;
-
 /** Takes a file that comes piece by piece. */
 interface PieceSink {
   write(pieces: readonly Buffer[]): Promise<void>;
@@ -50,7 +47,6 @@ interface Received {
 
 interface Spooled extends Received {
   readonly spool: SpoolFile;
-  /** Of the blocks, once the service has them all. */
   readonly ids: Promise<readonly string[]>;
 }
 
@@ -130,10 +126,12 @@ async function spooled(options: PartOptions): Promise<Staged> {
   let uploaded = 0;
   const upload = (spool: SpoolFile, signal = work.signal): Promise<readonly string[]> => {
     uploaded = 0;
-    const ids = uploadSpool(options, spool, signal, (bytes) => {
+    const onUploaded = (bytes: number): void => {
       uploaded += bytes;
       onBytes(received, uploaded);
-    });
+    };
+    const { container, blob } = options;
+    const ids = uploadSpool(spool, { container, blob, patience: work.patience, signal, onUploaded });
     // Whoever awaits it hears of the failure; until then it must not count as unhandled.
     ids.catch(() => undefined);
     return ids;
@@ -182,50 +180,11 @@ async function spooled(options: PartOptions): Promise<Staged> {
     }),
   );
   try {
-    return { ...taken, ids: await uploadEnd(taken, work) };
+    const { spool, facts, cost, ids } = taken;
+    const makeLasting = async (): Promise<void> => spool.makeLasting({ ...facts, ...(await cost) });
+    return { facts, cost, ids: await endOfUpload(ids, makeLasting, work.log) };
   } finally {
     await taken.spool.close();
-  }
-}
-
-/** Waits for the upload. One that takes its time, or fails, may go on after a restart, from a file that lasts. */
-async function uploadEnd({ spool, facts, cost, ids }: Spooled, { log }: Work): Promise<readonly string[]> {
-  const waited = new AbortController();
-  const isSoon = await Promise.race([
-    ids.then(
-      () => true,
-      () => false,
-    ),
-    sleep(SOON_MS, waited.signal).then(
-      () => false,
-      () => false,
-    ),
-  ]);
-  waited.abort();
-  if (!isSoon) {
-    await spool.makeLasting({ ...facts, ...(await cost) }).catch((error: unknown) => {
-      log.warn('the spool file cannot be made to last: after a restart the export begins anew', {
-        error: errorText(error),
-      });
-    });
-  }
-  return ids;
-}
-
-async function uploadSpool(
-  options: PartOptions,
-  spool: SpoolFile,
-  signal: AbortSignal,
-  onUploaded: (bytes: number) => void,
-): Promise<readonly string[]> {
-  const { container, blob, work } = options;
-  const upload = new BlockUpload({ container, blob, patience: work.patience, signal, onUploaded });
-  let offset = 0;
-  for (let index = 0; ; index += 1) {
-    const block = await spool.read(offset, blockBytes(index));
-    if (block === undefined) return upload.finish();
-    offset += block.length;
-    await upload.add(block);
   }
 }
 
