@@ -79,6 +79,7 @@ export const benchmark: Benchmark = async ({ rounds, progress }) => {
     const content = await newestFile();
     const azuriteAlone: Contender = {
       name: 'the same blocks into Azurite',
+      pid: () => azurite.pid,
       run: () => timed(() => uploadBlocks(azurite, content)),
     };
     const [mine, delayed, theirs, bare] = await compare(
