@@ -83,8 +83,8 @@ export class RestoreLane {
   #until: number;
   #failure: Error | undefined;
   readonly #spares: RestoreChunk[] = [];
-  /** Keys that somebody else had written: not to be taken away again. */
-  readonly conflicts: Buffer[] = [];
+  /** Offsets of entries whose key was there: it is not theirs, and not to be taken away again for them. */
+  readonly conflicts: number[] = [];
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -278,7 +278,7 @@ export class RestoreLane {
     tally.restored += verdict.restored;
     tally.skipped += verdict.skipped;
     tally.pending = verdict.pending;
-    for (const entry of verdict.conflicts) this.conflicts.push(Buffer.from(chunk.keyOf(entry)));
+    for (const entry of verdict.conflicts) this.conflicts.push(chunk.offsetOf(entry));
     if (verdict.refused !== undefined || verdict.passing === undefined) return verdict.refused;
     // It was the primary once: the one that is now has to be found.
     if (replyWord(verdict.passing) === 'READONLY') this.#link?.close();

@@ -35,8 +35,8 @@ export interface PhaseOutcome {
   readonly failure: Error | undefined;
   /** Nothing was sent from this offset on. */
   readonly until: number;
-  /** Keys that were there although the target had been empty. */
-  readonly conflicts: readonly Buffer[];
+  /** Offsets of entries whose keys were there although the target had been empty. */
+  readonly conflicts: readonly number[];
 }
 
 /** Restores the keys of one phase, from the entry on where an earlier start stopped. Never rejects. */

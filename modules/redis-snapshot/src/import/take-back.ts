@@ -49,8 +49,8 @@ export class TakeBack {
     throw failure;
   }
 
-  /** Deletes what was restored, but for the keys that are `spared`: somebody else wrote them. */
-  async undo(checkpoint: ImportCheckpoint, spared: readonly Buffer[]): Promise<void> {
+  /** Deletes what was restored. The entries at the offsets `spared` were not: their keys were there. */
+  async undo(checkpoint: ImportCheckpoint, spared: readonly number[]): Promise<void> {
     const { run, store, parts, totals } = this.#options;
     const { part, until, undone: phase = 'data' } = checkpoint;
     const lastly = this.#lastly();
