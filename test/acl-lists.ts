@@ -13,6 +13,9 @@ const always = new Set(['auth', 'hello', 'quit', 'reset']);
 /** What every connection does sooner or later (`common/redis`): an idle one is asked, a database is chosen by a setting. */
 const ofConnections = new Set(['ping', 'select']);
 
+/** What a server that is a replica calls at its primary, as in tests of read-only servers. A module may do so only where its list says so. */
+const ofReplicas = new Set(['replconf', 'psync']);
+
 /**
  * What modules try and do without when it is refused. CONFIG would let a module change the server; a list with a command that a server
  * does not know keeps that server from starting, and XACKDEL is of Redis 8.2.
@@ -87,7 +90,9 @@ export function compareLists(root: string, traces: string, modules: readonly str
     const mayDoWithout = new Set(refused[module]);
     return [
       ...[...seen, ...ofConnections]
-        .filter((one) => !allowed.has(one) && !mayDoWithout.has(one) && !always.has(one))
+        .filter(
+          (one) => !allowed.has(one) && !mayDoWithout.has(one) && !always.has(one) && !ofReplicas.has(one),
+        )
         .map((one) => `${module} calls ${one} and may not: write +${one} into ${where}`),
       ...[...allowed]
         .filter((one) => !seen.has(one) && !ofConnections.has(one))

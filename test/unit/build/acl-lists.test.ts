@@ -52,6 +52,11 @@ test('RD-22: commands for a cluster or a Sentinel are not asked of the deploymen
   assert.deepEqual(findings(t, '~* +get +ping +select', ['get', 'cluster|slots', 'asking']), []);
 });
 
+test('RD-22: what a replica calls at its primary is not asked of a module, and has to be seen where a list permits it', (t) => {
+  assert.deepEqual(findings(t, '~* +get +ping +select', ['get', 'replconf', 'psync']), []);
+  assert.match(findings(t, '~* +get +replconf +ping +select', ['get']).join(), /take \+replconf out/);
+});
+
 test('RD-22: every module with a list is watched, in tests that are there', () => {
   for (const module of permitted(root).keys()) {
     const [few, all] = [false, true].map((isWhole) =>
