@@ -9,14 +9,26 @@ export interface SyncMetrics {
 }
 
 export function createSyncMetrics(metrics: Metrics): SyncMetrics {
-  const rows = metrics.gauge('rows', 'Rows of the current or last import, by what became of them', [
-    'outcome',
-  ]);
-  const offset = metrics.gauge(
+  // Kept and read when somebody looks: there is progress a thousand times a second.
+  let last: { readonly checkpoint: Checkpoint; readonly bytesFetched: number } | undefined;
+  metrics.gauge('rows', 'Rows of the current or last import, by what became of them', ['outcome'], (rows) => {
+    if (last === undefined) return;
+    const { written, skipped, deleted } = last.checkpoint;
+    rows.set(written, { outcome: 'written' });
+    rows.set(skipped, { outcome: 'skipped' });
+    rows.set(deleted, { outcome: 'deleted' });
+  });
+  metrics.gauge(
     'offset_bytes',
     'How far the current or last import has come in the decoded file',
+    [],
+    (offset) => {
+      if (last !== undefined) offset.set(last.checkpoint.offset);
+    },
   );
-  const fetched = metrics.gauge('fetched_bytes', 'Bytes read from Blob Storage since the module started');
+  metrics.gauge('fetched_bytes', 'Bytes read from Blob Storage since the module started', [], (fetched) => {
+    if (last !== undefined) fetched.set(last.bytesFetched);
+  });
   const runs = metrics.counter('runs_total', 'Imports that ended', ['outcome']);
   const endedAt = metrics.gauge('last_end_seconds', 'When the last import ended, in seconds since 1970', [
     'outcome',
@@ -24,11 +36,7 @@ export function createSyncMetrics(metrics: Metrics): SyncMetrics {
   const running = metrics.gauge('running', '1 while an import is under way or waits');
   return {
     progress(checkpoint, bytesFetched) {
-      rows.set(checkpoint.written, { outcome: 'written' });
-      rows.set(checkpoint.skipped, { outcome: 'skipped' });
-      rows.set(checkpoint.deleted, { outcome: 'deleted' });
-      offset.set(checkpoint.offset);
-      fetched.set(bytesFetched);
+      last = { checkpoint, bytesFetched };
     },
     ended(outcome) {
       runs.inc({ outcome });

@@ -20,27 +20,33 @@ class EncodedCommands extends Command {
   /** Settled replies so far; an error is the reply where there was one, or what became of the connection. */
   readonly #replies: unknown[] = [];
   readonly #count: number;
-  readonly #bytes: Buffer;
+  readonly #chunks: readonly Buffer[];
   readonly #done: (replies: unknown[]) => void;
 
   /** A cluster's client looks up the node by the name and the key. */
   constructor(
-    bytes: Buffer,
+    chunks: readonly Buffer[],
     count: number,
     done: (replies: unknown[]) => void,
     name = 'encoded',
     keys: Buffer[] = [],
   ) {
     super(name, keys);
-    this.#bytes = bytes;
+    this.#chunks = chunks;
     this.#count = count;
     this.#done = done;
     this.resolve = (reply: unknown) => this.#reply(reply);
     this.reject = (error: Error) => this.#reply(error);
   }
 
+  /** The library writes one chunk; those before it go the same way, without being copied together. */
   override toWritable(socket: object): Buffer {
-    return socket === NOWHERE ? NOTHING : this.#bytes;
+    if (socket === NOWHERE) return NOTHING;
+    const [first = NOTHING] = this.#chunks;
+    if (this.#chunks.length === 1) return first;
+    if (!(socket instanceof Socket)) return Buffer.concat(this.#chunks);
+    for (const chunk of this.#chunks.slice(0, -1)) socket.write(chunk);
+    return this.#chunks.at(-1) ?? NOTHING;
   }
 
   #reply(reply: unknown): void {
@@ -51,21 +57,18 @@ class EncodedCommands extends Command {
 
 /**
  * Sends all commands of the buffers, in order and back to back. Resolves with one reply per command; error replies and a lost
- * connection are replies too, as Errors. The buffers must not be written to before that.
+ * connection are replies too, as Errors. The buffers must not be written to before that. A command may begin in one buffer
+ * and go on in the next.
  */
-export async function sendEncoded(
-  client: RedisClient,
-  ...buffers: readonly CommandBuffer[]
-): Promise<unknown[]> {
-  const replies = buffers.map(({ bytes, count }) => {
-    if (count === 0) return Promise.resolve<unknown[]>([]);
-    return new Promise<unknown[]>((resolve) => {
-      const commands = new EncodedCommands(bytes, count, resolve);
-      void client.sendCommand(commands);
-      for (let index = 1; index < count; index += 1) void client.sendCommand(commands, NOWHERE);
-    });
+export function sendEncoded(client: RedisClient, ...buffers: readonly CommandBuffer[]): Promise<unknown[]> {
+  const count = buffers.reduce((sum, buffer) => sum + buffer.count, 0);
+  if (count === 0) return Promise.resolve([]);
+  const chunks = buffers.map(({ bytes }) => bytes).filter(({ length }) => length > 0);
+  return new Promise((resolve) => {
+    const commands = new EncodedCommands(chunks, count, resolve);
+    void client.sendCommand(commands);
+    for (let index = 1; index < count; index += 1) void client.sendCommand(commands, NOWHERE);
   });
-  return (await Promise.all(replies)).flat();
 }
 
 /** The same for a cluster, where each command goes to the node of its key, the first argument of the command `name`. */
@@ -78,7 +81,7 @@ export function sendEncodedByKey(
     commands.map(
       ({ key, bytes }) =>
         new Promise<unknown>((resolve) => {
-          void client.sendCommand(new EncodedCommands(bytes, 1, ([reply]) => resolve(reply), name, [key]));
+          void client.sendCommand(new EncodedCommands([bytes], 1, ([reply]) => resolve(reply), name, [key]));
         }),
     ),
   );

@@ -24,8 +24,10 @@ export interface ReadBatch {
 
 const BATCH_BYTES = 1024 * 1024;
 
-/** The blob as batches of rows, in file order. Ends with RunEnded when it cannot be read as a table. */
-export async function* readBatches(options: BatchSourceOptions): AsyncGenerator<ReadBatch> {
+/**
+ * The blob as batches of rows, in file order, as many at once as a block of it holds: an asynchronous step for each would cost
+ * as much as its rows. A batch has to be taken before the next one is asked for. Ends with RunEnded when it cannot be read as a table. */
+export async function* readBatches(options: BatchSourceOptions): AsyncGenerator<Iterable<ReadBatch>> {
   const { settings, facts, source, patience, from } = options;
   const { format, offset, line } = from;
   const stop = new AbortController();
@@ -51,10 +53,10 @@ export async function* readBatches(options: BatchSourceOptions): AsyncGenerator<
   try {
     for await (const block of blocks) {
       refuse(reader.append(block));
-      yield* batchesOf(reader);
+      yield batchesOf(reader);
     }
     refuse(reader.finish());
-    yield* batchesOf(reader);
+    yield batchesOf(reader);
   } finally {
     // The range that is fetched ahead is of no use any more.
     stop.abort();

@@ -192,10 +192,10 @@ export class CsvReader {
   }
 
   #record(record: RecordFields, line: number): void {
-    const { block, ends, start } = record;
+    const { view, ends, start } = record;
     const keyEnd = ends.at(0);
     if (this.#hasPairs && ends.count === 2 && keyEnd > start) {
-      this.#rows.addPlain(block, start, keyEnd, ends.at(1), line);
+      this.#rows.addPlain(view, start, keyEnd, ends.at(1), line);
       return;
     }
     const mapped = this.#map(fieldsOf(record), line);

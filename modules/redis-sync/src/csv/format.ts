@@ -1,4 +1,5 @@
 import { RecordScanner } from './record-scanner.ts';
+import type { Found } from './record-scanner.ts';
 import { UnquotedFields, fieldsOf } from './record-fields.ts';
 import type { Malformation, ValueType } from '../rows/row.ts';
 
@@ -26,6 +27,8 @@ export interface FormatSettings {
 export type FormatResult = { readonly format: Format } | { readonly problem: string };
 
 const SAMPLE_RECORDS = 100;
+/** The sample is looked at piece by piece: it is a large block of the file, whose first records are far less. */
+const PIECE_BYTES = 64 * 1024;
 const NEUTRAL: ReadonlySet<Malformation> = new Set(['longer than maxRecordBytes', 'not UTF-8']);
 const CANDIDATES: readonly DelimiterName[] = ['comma', 'semicolon', 'tab'];
 export const FIELD_PREFIX = 'field:';
@@ -122,13 +125,22 @@ function readSample(
 ): Sample {
   const byte = DELIMITERS[delimiter].charCodeAt(0);
   const scanner = new RecordScanner({ delimiter: byte, isPair: delimiter === 'colon', maxRecordBytes });
-  scanner.append(sample);
-  if (isWhole) scanner.finish();
+  let given = 0;
+  const next = (): Found => {
+    for (;;) {
+      const found = scanner.next();
+      if (found !== 'more' || given === sample.length) return found;
+      const from = given;
+      given = Math.min(sample.length, from + PIECE_BYTES);
+      scanner.append(sample.subarray(from, given));
+      if (isWhole && given === sample.length) scanner.finish();
+    }
+  };
   let first: readonly Buffer[] | undefined;
   const counts: number[] = [];
   let seen = 0;
   for (let records = 0; records < SAMPLE_RECORDS; records += 1) {
-    const found = scanner.next();
+    const found = next();
     if (found === 'more' || found === 'end') break;
     seen += 1;
     // Such a record says nothing about the delimiter; it is reported when its turn comes.
@@ -138,7 +150,8 @@ function readSample(
     if (found === 'quoted') {
       fields = fieldsOf(new UnquotedFields().take(scanner.block, scanner.start, scanner.end, byte));
     }
-    if (records === 0) first = fields;
+    // A copy: the next piece takes the memory.
+    if (records === 0) first = fields?.map((field) => Buffer.from(field));
     counts.push((fields?.length ?? 1) - 1);
   }
   return { first, counts, seen };

@@ -1,4 +1,5 @@
 import type { RowList } from '../rows/row-list.ts';
+import type { RecordFields } from './record-fields.ts';
 
 const QUOTE = 0x22;
 const LF = 0x0a;
@@ -35,10 +36,19 @@ export class PairScan {
   }
 
   /** Takes rows from whole lines of valid UTF-8, from `start` up to `to`; the first of them is line number `line`. */
-  take(block: Buffer, start: number, to: number, line: number, limits: PairLimits, rows: RowList): void {
+  take(
+    { block, view }: Pick<RecordFields, 'block' | 'view'>,
+    start: number,
+    to: number,
+    line: number,
+    limits: PairLimits,
+    rows: RowList,
+  ): void {
     const keyEnds = this.#keyEnds;
     const valueEnds = this.#valueEnds;
     const last = Math.min(to, start + limits.bytes);
+    const { pairs } = rows;
+    const from = pairs.length;
     let count = 0;
     let position = start;
     // A line end stands at `to - 1`, or the file ends there: no loop runs past it.
@@ -52,10 +62,11 @@ export class PairScan {
       const end = at;
       if (block[at] === CR) at += 1;
       if (block[at] !== LF || end - position > this.#maxRecordBytes) break;
-      rows.addPlain(block, position, keyEnd, end, line + count);
+      pairs.pair(view, position, keyEnd, end);
       count += 1;
       position = at + 1;
     }
+    if (count > 0) rows.addPairs(from, count, line);
     this.position = position;
     this.rows = count;
   }

@@ -1,5 +1,7 @@
 const QUOTE = 0x22;
 const SPARE_BYTES = 64 * 1024;
+/** Records are copied four bytes at a time: so many may be looked at behind the last one. */
+export const SLACK_BYTES = 3;
 
 /** Where the fields of one record end, in order. */
 export class FieldEnds {
@@ -33,8 +35,14 @@ export class FieldEnds {
 /** The fields of one record: the first from `start` on, each up to its end, with one byte between two of them. */
 export interface RecordFields {
   readonly block: Buffer;
+  /** The same memory, and SLACK_BYTES behind it. */
+  readonly view: DataView;
   readonly start: number;
   readonly ends: FieldEnds;
+}
+
+export function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length);
 }
 
 /** Each field as a stretch of the block. */
@@ -55,6 +63,7 @@ export function fieldsOf({ block, start, ends }: RecordFields): Buffer[] {
  */
 export class UnquotedFields implements RecordFields {
   block: Buffer = Buffer.alloc(0);
+  view: DataView = viewOf(this.block);
   readonly start = 0;
   readonly ends = new FieldEnds();
 
@@ -62,8 +71,9 @@ export class UnquotedFields implements RecordFields {
   take(bytes: Buffer, start: number, end: number, delimiter: number): this {
     const size = end - start;
     // One very long record must not hold its memory for ever.
-    if (this.block.length < size || this.block.length > size * 4 + SPARE_BYTES) {
-      this.block = Buffer.allocUnsafeSlow(Math.max(size, SPARE_BYTES));
+    if (this.block.length < size + SLACK_BYTES || this.block.length > size * 4 + SPARE_BYTES) {
+      this.block = Buffer.allocUnsafeSlow(Math.max(size + SLACK_BYTES, SPARE_BYTES));
+      this.view = viewOf(this.block);
     }
     const out = this.block;
     this.ends.clear();

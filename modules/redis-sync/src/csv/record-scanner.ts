@@ -1,7 +1,7 @@
 import { PairScan } from './pair-scan.ts';
 import type { PairLimits } from './pair-scan.ts';
 import { QuotedScan } from './quoted-scan.ts';
-import { FieldEnds } from './record-fields.ts';
+import { FieldEnds, SLACK_BYTES, viewOf } from './record-fields.ts';
 import type { RecordFields } from './record-fields.ts';
 import type { RowList } from '../rows/row-list.ts';
 import type { Malformation } from '../rows/row.ts';
@@ -45,6 +45,7 @@ export interface ScannerOptions {
 export class RecordScanner implements RecordFields {
   /** What the positions below belong to, until the next `append`. */
   block: Buffer = Buffer.alloc(0);
+  view: DataView = viewOf(this.block);
   start = 0;
   end = 0;
   /** Line of the record's first byte; for a bad record the line of its fault. */
@@ -100,10 +101,12 @@ export class RecordScanner implements RecordFields {
   append(bytes: Buffer): void {
     const rest = this.block.length - this.#position;
     const size = rest + bytes.length;
+    const needed = size + SLACK_BYTES;
     let memory = this.#memory;
-    if (memory.length < size || memory.length > size * 4) {
+    if (memory.length < needed || memory.length > needed * 4) {
       // Half as much again: a long record comes in many blocks.
-      memory = Buffer.allocUnsafeSlow(rest > bytes.length ? Math.ceil(size * 1.5) : size + SPARE_BYTES);
+      memory = Buffer.allocUnsafeSlow(rest > bytes.length ? Math.ceil(needed * 1.5) : needed + SPARE_BYTES);
+      this.view = viewOf(memory);
     }
     const moved = this.#position;
     // A long record stays where it is.
@@ -132,7 +135,7 @@ export class RecordScanner implements RecordFields {
     if (this.#isDropping || this.#partial !== undefined) return 0;
     const from = this.#position;
     const pairs = this.#pairs;
-    pairs.take(this.block, from, this.#utf8.goodTo, this.#nextLine, limits, rows);
+    pairs.take(this, from, this.#utf8.goodTo, this.#nextLine, limits, rows);
     if (pairs.rows === 0) return 0;
     this.#position = pairs.position;
     this.#nextLine += pairs.rows;

@@ -48,6 +48,12 @@ export function writeRow(out: CommandBuffer, row: Row | PlainRun | undefined, st
   }
 }
 
+/** One command for so many rows, whose keys, and values for MSET, follow. */
+export function beginMany(out: CommandBuffer, kind: 'MSET' | 'DEL', rows: number): void {
+  out.begin(1 + rows * (kind === 'MSET' ? 2 : 1));
+  out.text(kind);
+}
+
 type Kind = 'MSET' | 'DEL' | 'other';
 
 function kindOf(part: Row | PlainRun | undefined): Kind {
@@ -67,8 +73,7 @@ function writeMany(out: CommandBuffer, rows: RowList, from: number, to: number, 
   const isSet = kind === 'MSET';
   let count = 0;
   for (let at = from; at < to; at += 1) count += rowsIn(rows.parts[at]);
-  out.begin(1 + count * (isSet ? 2 : 1));
-  out.text(kind);
+  beginMany(out, kind, count);
   const pairs = rows.pairs.bytes;
   for (let at = from; at < to; at += 1) {
     const part = rows.parts[at];

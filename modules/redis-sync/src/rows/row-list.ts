@@ -1,13 +1,13 @@
 import { CommandBuffer, readBulk } from '@iotedge-redis/common';
 import type { Row } from './row.ts';
 
-/** Neighbouring plain rows: a stretch of the list's `pairs`. */
+/** Neighbouring plain rows, on one line after the other: a stretch of the list's `pairs`. */
 export interface PlainRun {
   readonly op: 'run';
   readonly from: number;
   to: number;
-  /** Index among the list's plain rows of the first one, and how many there are. */
-  readonly first: number;
+  /** Line of the first one. */
+  readonly line: number;
   count: number;
 }
 
@@ -24,29 +24,33 @@ export class RowList implements Iterable<Row> {
   deletions = 0;
   /** About how many bytes the commands of all rows take. */
   commandBytes = 0;
-  #lines = new Int32Array(256);
-  #plain = 0;
   #run: PlainRun | undefined;
 
-  /** A string without time to live: the key up to `keyEnd`, one delimiter, the value up to `end`. */
-  addPlain(data: Buffer, start: number, keyEnd: number, end: number, line: number): void {
-    const { pairs } = this;
-    const from = pairs.length;
-    pairs.slice(data, start, keyEnd);
-    pairs.slice(data, keyEnd + 1, end);
-    if (this.#plain === this.#lines.length) this.#grow();
-    this.#lines[this.#plain] = line;
-    let run = this.#run;
-    if (run === undefined) {
-      run = { op: 'run', from, to: from, first: this.#plain, count: 0 };
-      this.#run = run;
-      this.parts.push(run);
+  /** A string without time to live: the key up to `keyEnd`, one delimiter, the value up to `end`; as in RecordFields. */
+  addPlain(data: DataView, start: number, keyEnd: number, end: number, line: number): void {
+    const from = this.pairs.length;
+    this.pairs.pair(data, start, keyEnd, end);
+    this.addPairs(from, 1, line);
+  }
+
+  /** Takes over so many rows, from `line` on, which are in `pairs` already, behind `from`. */
+  addPairs(from: number, count: number, line: number): void {
+    const to = this.pairs.length;
+    const run = this.#run;
+    if (run !== undefined && run.line + run.count === line) {
+      run.to = to;
+      run.count += count;
+    } else {
+      this.#run = { op: 'run', from, to, line, count };
+      this.parts.push(this.#run);
     }
-    run.to = pairs.length;
-    run.count += 1;
-    this.#plain += 1;
-    this.length += 1;
-    this.commandBytes += run.to - from;
+    this.length += count;
+    this.commandBytes += to - from;
+  }
+
+  /** True when there are plain rows alone: `pairs` is what will be sent then. */
+  get isPlain(): boolean {
+    return this.length > 0 && this.parts.every(({ op }) => op === 'run');
   }
 
   add(row: Row): void {
@@ -64,7 +68,6 @@ export class RowList implements Iterable<Row> {
     this.length = 0;
     this.deletions = 0;
     this.commandBytes = 0;
-    this.#plain = 0;
     this.#run = undefined;
   }
 
@@ -82,16 +85,16 @@ export class RowList implements Iterable<Row> {
     return rows;
   }
 
-  *#rowsOf({ from, first, count }: PlainRun): Iterable<Row> {
+  *#rowsOf({ from, line, count }: PlainRun): Iterable<Row> {
     const data = this.pairs.bytes;
     let at = from;
-    for (let index = first; index < first + count; index += 1) {
+    for (let index = 0; index < count; index += 1) {
       const key = readBulk(data, at);
       const value = readBulk(data, key.next);
       at = value.next;
       yield {
         op: 'set',
-        line: this.#lines[index] ?? 0,
+        line: line + index,
         data,
         keyStart: key.start,
         keyEnd: key.end,
@@ -101,12 +104,6 @@ export class RowList implements Iterable<Row> {
         fields: undefined,
       };
     }
-  }
-
-  #grow(): void {
-    const larger = new Int32Array(this.#lines.length * 2);
-    larger.set(this.#lines);
-    this.#lines = larger;
   }
 }
 

@@ -7,7 +7,7 @@ import type { ReadBatch } from '../csv/batch-source.ts';
 import { packKeys } from '../rows/key-list.ts';
 import { Pace } from './pace.ts';
 import type { RedisMemory } from './redis-memory.ts';
-import type { EncodedRows, Outcome, RedisSink, Step } from './redis-sink.ts';
+import type { Outcome, RedisSink, Step } from './redis-sink.ts';
 import { RowList } from '../rows/row-list.ts';
 import type { Reject } from '../rows/row.ts';
 import { RunEnded } from './run-ended.ts';
@@ -24,10 +24,14 @@ export interface BatchWriterOptions {
   onCheckpoint(checkpoint: Checkpoint): void;
 }
 
-/** A batch on its way to Redis. */
-interface Pending extends ReadBatch {
-  readonly encoded: EncodedRows;
+interface Sent extends ReadBatch {
+  /** Those of the batch that are written. */
+  readonly rows: RowList;
   readonly rejects: readonly Reject[];
+}
+
+/** A batch on its way to Redis. */
+interface Pending extends Sent {
   readonly planned: Planned;
   /** What became of sending it before the ones before it were known to be there. */
   readonly attempt: Promise<Outcome> | undefined;
@@ -47,6 +51,9 @@ interface Planned {
  */
 const MAX_PENDING = 16;
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+/** While so many are on their way, Redis has enough to do for this thread to make some more before it sends them together. */
+const ENOUGH_PENDING = 4;
+const MAX_GATHERED = 4;
 const RATE_FROM_ROWS = 1000;
 
 /**
@@ -63,6 +70,8 @@ export class BatchWriter {
   #planned = this.#checkpoint;
   #plannedText = '';
   #pending: Pending[] = [];
+  /** Steps made since they were last let out. */
+  #gathered = 0;
   /** Something did not go as planned: nothing more is sent ahead until the rest is settled. */
   #isTroubled = false;
 
@@ -94,28 +103,26 @@ export class BatchWriter {
   async change(checkpoint: Checkpoint): Promise<void> {
     const { sink, patience } = this.#options;
     const after = JSON.stringify(checkpoint);
-    const encoded = sink.encode(new RowList(), 0);
-    const step = { encoded, startedAt: 0, before: this.#text, after, extras: [] };
+    const step = { rows: new RowList(), startedAt: 0, before: this.#text, after, extras: [] };
     await patience.until(() => sink.write(step, []));
     this.#advance({ next: checkpoint, step });
   }
 
   /** Resolves when the next batch may come, which is before this one is in Redis. */
   async push(read: ReadBatch): Promise<void> {
-    const { settings, sink, signal } = this.#options;
+    const { settings, memory, signal } = this.#options;
     const { errorMode, maxRowsPerSecond } = settings();
     const { batch } = read;
     const firstBad = errorMode === 'abort' ? batch.rejects[0] : undefined;
     const rows = firstBad === undefined ? batch.rows : batch.rows.above(firstBad.line);
     const rejects = firstBad === undefined ? batch.rejects : [firstBad];
-    await this.#whilePending((count, bytes) => count > 0 && bytes + rows.commandBytes > MAX_PENDING_BYTES);
-    const encoded = sink.encode(rows, this.#checkpoint.startedAt);
-    await this.#whilePending((count) => count >= MAX_PENDING);
-    await this.#room();
+    while (this.#isFull(rows.commandBytes)) await this.#pending[0]?.settled;
+    if (memory.isDue()) await this.#room();
     // Last before sending: what is sent ahead while a step behind which it stands is written anew would come too early.
-    await this.#calm();
+    if (!this.#isCalm()) await this.drain();
+    if (this.#pending.length === 0) this.#replan();
     signal.throwIfAborted();
-    this.#send({ ...read, encoded, rejects });
+    this.#send({ ...read, rows, rejects });
     if (firstBad !== undefined) {
       await this.drain();
       throw new RunEnded(
@@ -127,7 +134,10 @@ export class BatchWriter {
       await this.drain();
       this.checkRate();
     }
-    await this.#pace.after(rows.length, maxRowsPerSecond);
+    if (maxRowsPerSecond > 0) await this.#pace.after(rows.length, maxRowsPerSecond);
+    this.#gathered += 1;
+    if (this.#pending.length > ENOUGH_PENDING && this.#gathered < MAX_GATHERED) return;
+    this.#gathered = 0;
     // The commands go out before this thread is busy with the next batch; else Redis would idle meanwhile.
     await setImmediate();
   }
@@ -156,26 +166,28 @@ export class BatchWriter {
     return skipped > this.#options.settings().maxErrorRate * rows;
   }
 
-  async #whilePending(isFull: (count: number, bytes: number) => boolean): Promise<void> {
-    for (;;) {
-      const bytes = this.#pending.reduce((sum, { encoded }) => sum + encoded.rows.commandBytes, 0);
-      if (!isFull(this.#pending.length, bytes)) return;
-      await this.#pending[0]?.settled;
-    }
+  #isFull(bytes: number): boolean {
+    const waiting = this.#pending;
+    if (waiting.length === 0) return false;
+    if (waiting.length >= MAX_PENDING) return true;
+    return waiting.reduce((sum, { rows }) => sum + rows.commandBytes, bytes) > MAX_PENDING_BYTES;
   }
 
   /** Sending ahead needs to know what the last step will leave behind. */
-  async #calm(): Promise<void> {
+  #isCalm(): boolean {
     const last = this.#pending.at(-1);
     const isBroken = last !== undefined && last.attempt === undefined && this.#options.sink.canAttempt;
-    if (this.#isTroubled || isBroken) await this.drain();
-    if (this.#pending.length > 0) return;
+    return !this.#isTroubled && !isBroken;
+  }
+
+  /** Nothing is on its way: the next step builds on what Redis holds. */
+  #replan(): void {
     this.#isTroubled = false;
     this.#planned = this.#checkpoint;
     this.#plannedText = this.#text;
   }
 
-  #send(sent: Pick<Pending, 'batch' | 'format' | 'encoded' | 'rejects'>): void {
+  #send(sent: Sent): void {
     const { sink } = this.#options;
     const planned = this.#plan(sent, this.#planned, this.#plannedText);
     this.#planned = planned.next;
@@ -189,20 +201,15 @@ export class BatchWriter {
     this.#pending.push(pending);
   }
 
-  #plan(
-    { batch, format, encoded, rejects }: Pick<Pending, 'batch' | 'format' | 'encoded' | 'rejects'>,
-    from: Checkpoint,
-    before: string,
-  ): Planned {
+  #plan({ batch, format, rows, rejects }: Sent, from: Checkpoint, before: string): Planned {
     const { settings, keys } = this.#options;
-    const { rows } = encoded;
     const next = advanced(from, batch, rows, rejects, format);
     const extras =
       settings().mode === 'mirror'
         ? ([[keys.list(generationOf(from), from.lists), packKeys(rows)]] as const)
         : [];
     const { startedAt } = from;
-    return { next, step: { encoded, startedAt, before, after: JSON.stringify(next), extras } };
+    return { next, step: { rows, startedAt, before, after: JSON.stringify(next), extras } };
   }
 
   async #settle(pending: Pending): Promise<void> {
@@ -210,7 +217,6 @@ export class BatchWriter {
     if (outcome === 'applied' && pending.isTrusted) {
       this.#advance(pending.planned);
       // Its replies are here, so nobody reads these bytes any more.
-      this.#options.sink.recycle(pending.encoded);
       pending.batch.release();
     } else {
       if (outcome !== undefined) this.#isTroubled = true;
@@ -245,7 +251,6 @@ export class BatchWriter {
   /** Other writers of a nearly full Redis must not get the OOM that this import brought about. */
   async #room(): Promise<void> {
     const { memory, patience, settings } = this.#options;
-    if (!memory.isDue()) return;
     await patience.while(() => memory.find(settings().maxMemoryPercent), memory.pauseMs);
   }
 }

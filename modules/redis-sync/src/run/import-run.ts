@@ -134,10 +134,12 @@ export class ImportRun {
     let rows = 0;
     let skipped = 0;
     const errors: Reject[] = [];
-    for await (const { batch } of this.#read(facts, { offset: 0, line: 1 })) {
-      rows += batch.rows.length + batch.rejects.length;
-      skipped += batch.rejects.length;
-      errors.push(...batch.rejects.slice(0, MAX_ERRORS - errors.length));
+    for await (const batches of this.#read(facts, { offset: 0, line: 1 })) {
+      for (const { batch } of batches) {
+        rows += batch.rows.length + batch.rejects.length;
+        skipped += batch.rejects.length;
+        errors.push(...batch.rejects.slice(0, MAX_ERRORS - errors.length));
+      }
     }
     if (skipped > 0) {
       this.#checkpoint = { ...this.#checkpoint, rows, skipped, errors };
@@ -152,7 +154,9 @@ export class ImportRun {
   async #write(facts: BlobFacts): Promise<void> {
     const writer = this.#writer;
     try {
-      for await (const read of this.#read(facts, this.#checkpoint)) await writer.push(read);
+      for await (const batches of this.#read(facts, this.#checkpoint)) {
+        for (const read of batches) await writer.push(read);
+      }
       await writer.drain();
     } finally {
       await writer.rest();
@@ -160,7 +164,10 @@ export class ImportRun {
     writer.checkRate();
   }
 
-  #read(facts: BlobFacts, from: Pick<Checkpoint, 'format' | 'offset' | 'line'>): AsyncGenerator<ReadBatch> {
+  #read(
+    facts: BlobFacts,
+    from: Pick<Checkpoint, 'format' | 'offset' | 'line'>,
+  ): AsyncGenerator<Iterable<ReadBatch>> {
     const { settings, source, patience, signal } = this.#options;
     return readBatches({ settings: settings(), facts, source, patience, signal, from });
   }

@@ -3,7 +3,7 @@ import type { RedisConnection } from '@iotedge-redis/common';
 import { groupBySlot, writeGroup } from '../rows/cluster-rows.ts';
 import { isRefusal, sendRows } from '../rows/encoded-call.ts';
 import type { Reject, Row } from '../rows/row.ts';
-import { writeRow, writeRows } from '../rows/row-commands.ts';
+import { beginMany, writeRow, writeRows } from '../rows/row-commands.ts';
 import type { RowList } from '../rows/row-list.ts';
 
 /** What Redis holds is not what this run left there: it was wiped, rolled back, or another run wrote. */
@@ -14,15 +14,10 @@ export class CheckpointLost extends SuiteError {
   }
 }
 
-/** Rows as commands, made while Redis is still at work on the rows before. */
-export interface EncodedRows {
-  readonly rows: RowList;
-  readonly commands: CommandBuffer;
-}
-
 /** One step of a run: rows, and the checkpoint behind them. */
 export interface Step {
-  readonly encoded: EncodedRows;
+  /** Must not change before the step is in Redis. */
+  readonly rows: RowList;
   /** Time-to-live counts from here, milliseconds since 1970. */
   readonly startedAt: number;
   /** The checkpoint as Redis has to hold it before, and what it becomes. */
@@ -42,7 +37,7 @@ export type Outcome = 'applied' | 'refused' | 'open';
  * Runs behind WATCH and before MULTI. Where Redis does not hold the checkpoint that the step builds on, it touches the key,
  * so that the transaction does not take place: a step that comes late, twice, or behind one that failed changes nothing.
  */
-const GUARD = `local held = redis.call('GET', KEYS[1])
+const GUARD = Buffer.from(`local held = redis.call('GET', KEYS[1])
 if held == ARGV[1] then return 1 end
 if held then
   redis.call('PEXPIREAT', KEYS[1], '9999999999999')
@@ -51,15 +46,22 @@ else
   redis.call('SET', KEYS[1], '')
   redis.call('DEL', KEYS[1])
 end
-return 0`;
+return 0`);
 
 /**
  * Last in the transaction. GUARD may not have run: the ACL was changed, or Redis was busy with a script until just then. The
  * rows before it may then be there too early, which the steps that follow mend; a checkpoint ahead of its rows would stay.
  */
-const MOVE = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+const MOVE = Buffer.from(`if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
-return 1`;
+return 1`);
+
+/** What goes around the rows of one step, and rows that are not sent from where they lie. */
+interface Frame {
+  readonly head: CommandBuffer;
+  readonly rows: CommandBuffer;
+  readonly tail: CommandBuffer;
+}
 
 /** A slow link to Redis gets this much more time per byte: a megabyte a second. */
 const MS_PER_BYTE = 0.001;
@@ -72,7 +74,8 @@ export class RedisSink {
   readonly #timeoutMs: number;
   /** Whether the user's ACL permits the guarded transaction; undefined until it was tried. Else rows go one by one. */
   #canGuard: boolean | undefined;
-  readonly #spares: CommandBuffer[] = [];
+  /** Memory that nobody reads any more. */
+  readonly #spares: Frame[] = [];
 
   constructor(connection: RedisConnection, checkpointKey: string, isCluster: boolean, timeoutMs: number) {
     this.#connection = connection;
@@ -80,18 +83,6 @@ export class RedisSink {
     this.#isCluster = isCluster;
     this.#timeoutMs = timeoutMs;
     if (isCluster) this.#canGuard = false;
-  }
-
-  encode(rows: RowList, startedAt: number): EncodedRows {
-    const commands = this.#spares.pop() ?? new CommandBuffer(this.#isCluster ? 0 : rows.commandBytes + 64);
-    if (!this.#isCluster) writeRows(commands, rows, startedAt);
-    return { rows, commands };
-  }
-
-  /** Takes the memory of commands back that nobody will send again. */
-  recycle({ commands }: EncodedRows): void {
-    commands.clear();
-    this.#spares.push(commands);
   }
 
   load(): Promise<string | null> {
@@ -159,26 +150,40 @@ export class RedisSink {
     });
   }
 
-  async #transact({ encoded, before, after, extras }: Step): Promise<Outcome> {
+  async #transact({ rows, startedAt, before, after, extras }: Step): Promise<Outcome> {
     const key = this.#checkpointKey;
-    const head = new CommandBuffer(GUARD.length + before.length + 256);
+    const frame = this.#spares.pop() ?? createFrame();
+    const { head, tail } = frame;
     head.command('WATCH', key);
     head.command('EVAL', GUARD, '1', key, before);
     head.command('MULTI');
-    const tail = new CommandBuffer(MOVE.length + before.length + after.length + 256);
+    const guards = head.count;
+    let body = frame.rows;
+    if (rows.isPlain) {
+      // The commonest step: one command, whose bytes the scan has written already.
+      beginMany(head, 'MSET', rows.length);
+      body = rows.pairs;
+    } else writeRows(body, rows, startedAt);
     for (const [extra, value] of extras) tail.command('SET', extra, value);
     tail.command('EVAL', MOVE, '1', key, before, after);
     tail.command('EXEC');
-    const results = await this.#send([head, encoded.commands, tail], encoded.rows.length);
-    this.#canGuard ??= !results.slice(0, head.count).some(isError);
+    const results = await this.#send([head, body, tail], rows.length);
+    // All replies are here, so the bytes are read.
+    this.#recycle(frame);
+    this.#canGuard ??= !results.slice(0, guards).some(isError);
     const done = results.at(-1);
     if (results.some(isError)) return 'refused';
     if (!Array.isArray(done) || done.at(-1) === 0) return 'open';
     return done.some(isError) ? 'refused' : 'applied';
   }
 
+  #recycle(frame: Frame): void {
+    for (const buffer of [frame.head, frame.rows, frame.tail]) buffer.clear();
+    this.#spares.push(frame);
+  }
+
   /** Every row by itself, all in one pipeline. */
-  async #writeOneByOne({ encoded: { rows }, startedAt }: Step): Promise<Reject[]> {
+  async #writeOneByOne({ rows, startedAt }: Step): Promise<Reject[]> {
     const out = new CommandBuffer(rows.commandBytes * 2);
     const list = [...rows];
     const ends: number[] = [];
@@ -197,7 +202,7 @@ export class RedisSink {
   }
 
   /** Each key's last row decides, so the order of different keys does not matter between nodes. */
-  async #writeBySlot({ encoded: { rows }, startedAt }: Step): Promise<Reject[]> {
+  async #writeBySlot({ rows, startedAt }: Step): Promise<Reject[]> {
     const groups = groupBySlot(rows);
     return this.#connection.run(
       'writing rows',
@@ -230,6 +235,10 @@ export class RedisSink {
   #limit(bytes: number): number {
     return Math.ceil(this.#timeoutMs + bytes * MS_PER_BYTE);
   }
+}
+
+function createFrame(): Frame {
+  return { head: new CommandBuffer(1024), rows: new CommandBuffer(0), tail: new CommandBuffer(2048) };
 }
 
 function isError(result: unknown): boolean {
