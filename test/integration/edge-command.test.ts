@@ -126,6 +126,7 @@ describe('the edge command against the hub', () => {
       'worker',
       '--set',
       'properties.desired.deep.n=5',
+      'properties.desired.__proto__.n=6',
       'tags.site=a=b',
     );
     assert.equal(set.code, 0, set.stderr);
@@ -134,6 +135,8 @@ describe('the edge command against the hub', () => {
     const twin = JSON.parse(stdout) as { tags: unknown; properties: { desired: Record<string, unknown> } };
     assert.equal(twin.properties.desired['endpoint'], 'redis:6379');
     assert.deepEqual(twin.properties.desired['deep'], { n: 5 });
+    const inner = Object.entries(twin.properties.desired).find(([key]) => key === '__proto__');
+    assert.deepEqual(inner, ['__proto__', { n: 6 }]);
     assert.deepEqual(twin.tags, { site: 'a=b' });
   });
 
