@@ -195,6 +195,26 @@ describe('the edge command against the hub', () => {
     assert.match(invalid.stderr, /deploying the manifest: .*bad name/);
   });
 
+  it('says in one line that JSON is nested too deeply, wherever it comes from', async () => {
+    const deep = (open: string, close: string): string => open.repeat(50_000) + close.repeat(50_000);
+    const texts = [
+      deep('[', ']'),
+      `{"modulesContent":${deep('{"a":', '}').replace('}', '1}')}}`,
+      deep('[', ''),
+    ];
+    for (const text of texts) {
+      writeFileSync(join(fixture.root, 'deep.json'), text);
+      const { code, stdout, stderr } = await fixture.edge('set-modules', '-k', 'deep.json');
+      assert.equal(code, 1);
+      assert.equal(stdout, '');
+      assert.match(stderr, /^edge: the file \S*deep\.json is nested deeper than 100 levels\n$/);
+    }
+    const set = `properties.desired.a=${deep('[', ']')}`;
+    const { code, stderr } = await fixture.edge('module-twin', 'update', '-m', 'worker', '--set', set);
+    assert.equal(code, 1);
+    assert.match(stderr, /^edge: the value of --set is nested deeper than 100 levels\n$/);
+  });
+
   it('refuses another device by naming the one there is', async () => {
     const { code, stderr } = await invoke('-d', 'dev-2');
     assert.equal(code, 1);

@@ -2,7 +2,7 @@ import { EdgeError } from '../../errors.ts';
 import type { JsonObject, JsonValue } from '../../hub/hub-api.ts';
 import { isObject, setOwn } from '../../hub/twin-merge.ts';
 import { ownValue } from '../../manifest/record.ts';
-import { readObjectArgument } from '../json-argument.ts';
+import { readObjectArgument, refuseTooDeep } from '../json-argument.ts';
 import type { CallOptions } from '../service-client.ts';
 import { explainFailure } from '../service-failures.ts';
 import type { VerbContext } from '../verb.ts';
@@ -30,6 +30,7 @@ function ifMatch({ args }: VerbContext): string {
 
 /** JSON when it is JSON, else text: `a=1` is a number, `a=redis:6379` a text, `a=null` deletes. */
 function valueOf(text: string): JsonValue {
+  refuseTooDeep(text, 'the value of --set');
   try {
     return JSON.parse(text) as JsonValue;
   } catch {
