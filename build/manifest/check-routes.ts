@@ -25,6 +25,26 @@ export function checkRoutes(
   });
 }
 
+const sources = [
+  '/*',
+  '/messages/*',
+  '/messages/modules/<module>/*',
+  '/messages/modules/<module>/outputs/<output>',
+  '/twinChangeNotifications',
+];
+
+/** Whether edgeHub has messages below a path: it takes them by whole names without case, and `*` for the rest of a path only. */
+function isSource(source: string): boolean {
+  return /^\/(?:twinChangeNotifications\/|messages\/(?:modules\/(?:[^/]+\/(?:outputs\/.*)?)?)?)?$/i.test(
+    source,
+  );
+}
+
+/** The module that a path names, or the empty text. */
+function senderOf(source: string): string {
+  return /^\/messages\/modules\/([^/]+)\//i.exec(source)?.[1] ?? '';
+}
+
 function read(text: string): Route | undefined {
   try {
     return parseRoute(text);
@@ -41,16 +61,11 @@ function checkEnds(
 ): Finding[] {
   const findings: Finding[] = [];
   const named = new Map(modules.map((module) => [module.name.toLowerCase(), module]));
-  const [, messages, kind, from] = source.split('/');
-  if (
-    messages?.toLowerCase() === 'messages' &&
-    kind?.toLowerCase() === 'modules' &&
-    from !== undefined &&
-    from !== ''
-  ) {
-    if (!named.has(from.toLowerCase()))
-      findings.push(error(path, `there is no module ${from} to lead messages from.`));
-  }
+  const from = senderOf(source);
+  if (!isSource(source))
+    findings.push(error(path, `no message comes from ${source}; write ${sources.join(', ')}.`));
+  else if (from !== '' && !named.has(from.toLowerCase()))
+    findings.push(error(path, `there is no module ${from} to lead messages from.`));
   if (sink.kind === 'input') {
     const target = named.get(sink.moduleId.toLowerCase());
     const inputs = target === undefined ? undefined : own.get(target.name)?.inputs;

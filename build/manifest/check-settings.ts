@@ -8,7 +8,7 @@ import type { OwnModule } from './own-modules.ts';
 
 /** Variables that are meant for Node, its libraries and the system. */
 const foreign =
-  /^(NODE_|MALLOC_|UV_|SSL_|TZ$|LANG$|LC_|HOME$|PATH$|RuntimeLogLevel$|(https?|no|all)_proxy$)/i;
+  /^(NODE_|V8_FLAGS_WHEN_UP$|MALLOC_|UV_|SSL_|TZ$|LANG$|LC_|HOME$|PATH$|RuntimeLogLevel$|(https?|no|all)_proxy$)/i;
 
 /** What the module itself would say at its start: of its environment, and of its desired properties. */
 export function checkSettings(content: Content, module: DeployedModule, own: OwnModule): Finding[] {

@@ -20,6 +20,7 @@ const ROUNDS = Number(process.env['FAULT_ROUNDS'] ?? 3);
 const SEED = Number(process.env['FAULT_SEED'] ?? Date.now() % 1_000_000);
 /** Thirty rounds make the 10,000 flips of each kind. */
 const FLIPS = Math.ceil((ROUNDS * 10_000) / 30);
+const BULK_KEYS = Array.from({ length: 15_000 }, (_, at) => `bulk:${at}`);
 const script = join(fileURLToPath(new URL('..', import.meta.url)), 'helpers/import-process.ts');
 
 /** A small generator, so that a seed repeats a failed run. */
@@ -187,28 +188,69 @@ test('SN-15 an import into an empty Redis that is cancelled leaves nothing, and 
   assert.deepEqual(await keyCounts(target.port), { 0: 1 });
 });
 
+/** Writes as somebody else what the snapshot will restore, wherever it has not yet; gives the keys that were free. */
+async function takeKeys(port: number): Promise<readonly string[]> {
+  return withRedis(port, async (client) => {
+    const answers = await Promise.all(BULK_KEYS.map((key) => client.set(key, 'mine', 'NX')));
+    return BULK_KEYS.filter((_, at) => answers[at] === 'OK');
+  });
+}
+
+/** Keys of the snapshot that are there; nothing of the import may be. */
+async function keysLeft(port: number): Promise<readonly string[]> {
+  const values = await withRedis(port, (client) => client.mget(BULK_KEYS));
+  assert.ok(values.every((value) => value === 'mine' || value === null));
+  return BULK_KEYS.filter((_, at) => values[at] === 'mine');
+}
+
 test('SN-15 a key that somebody else writes meanwhile ends an import into an empty Redis, and stays', async (t) => {
   const source = await startRedis(t);
   const file = await bigFile(source);
   const target = await startRedis(t);
   const proxy = await startFaultProxy(t, target);
   proxy.set({ kind: 'trickle', bytesPerSecond: 100_000 });
-  let isWritten = false;
+  let taking: Promise<readonly string[]> | undefined;
   const failure = await outcomeOf(proxy.port, file, {
     onProgress: ({ phase }) => {
-      if (phase !== 'data' || isWritten) return;
-      isWritten = true;
-      void withRedis(target.port, async (client) => {
-        for (let at = 0; at < 15_000; at += 1) void client.set(`bulk:${at}`, 'mine', 'NX');
-        await client.ping();
-      });
+      if (phase === 'data') taking ??= takeKeys(target.port);
     },
   });
   assert.equal(failure?.code, 'CONFLICT');
-  const values = await withRedis(target.port, (client) =>
-    client.mget(Array.from({ length: 15_000 }, (_, at) => `bulk:${at}`)),
-  );
-  assert.ok(values.every((value) => value === 'mine' || value === null));
+  const taken = (await taking) ?? [];
+  assert.ok(taken.length > 0);
+  assert.deepEqual(await keysLeft(target.port), taken);
+});
+
+test('SN-15 keys of somebody else stay, too, where taking an import back is cut short and done by a later start', async (t) => {
+  const source = await startRedis(t);
+  const file = await bigFile(source);
+  const target = await startRedis(t);
+  const proxy = await startFaultProxy(t, target);
+  proxy.set({ kind: 'trickle', bytesPerSecond: 100_000 });
+  let taking: Promise<readonly string[]> | undefined;
+  const importing = outcomeOf(proxy.port, file, {
+    giveUpAfterMs: 500,
+    onProgress: ({ phase }) => {
+      if (phase === 'data') taking ??= takeKeys(target.port);
+    },
+  });
+  const phase = (): Promise<unknown> =>
+    withRedis(target.port, async (client) => {
+      const text = await client.get('iotedge-redis:redis-snapshot:test:import');
+      return text === null ? undefined : (JSON.parse(text) as { phase: unknown }).phase;
+    });
+  for (const deadline = Date.now() + 60_000; (await phase()) !== 'undo';) {
+    assert.ok(Date.now() < deadline, 'it is taken back');
+    await sleep(5);
+  }
+  proxy.set({ kind: 'refuse' });
+  proxy.breakAll();
+  assert.ok((await importing) instanceof SuiteError);
+  assert.equal(await phase(), 'undo');
+  assert.equal((await outcomeOf(target.port, file, {}))?.code, 'STOPPED');
+  const taken = (await taking) ?? [];
+  assert.ok(taken.length > 0);
+  assert.deepEqual(await keysLeft(target.port), taken);
 });
 
 test('an import outlives a lost link, and begins again when Redis comes back without what it had restored', async (t) => {

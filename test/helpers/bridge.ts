@@ -198,10 +198,18 @@ export async function pendingOf(redis: Redis, stream: string, group = 'mqtt-grou
 
 /** Entries that the group has still to acknowledge, delivered or not; -1 while there is no such group. */
 export async function leftOf(redis: Redis, stream: string, group = 'mqtt-group'): Promise<number> {
-  const groups = (await redis.call('XINFO', 'GROUPS', stream).catch(() => [])) as (string | number)[][];
+  const groups = (await redis.call('XINFO', 'GROUPS', stream).catch(() => [])) as (
+    string | number | null
+  )[][];
   for (const fields of groups) {
     const value = (name: string): unknown => fields[fields.indexOf(name) + 1];
-    if (value('name') === group) return Number(value('lag')) + Number(value('pending'));
+    if (value('name') !== group) continue;
+    // A server may not know the lag, as after it has loaded its file.
+    const lag =
+      value('lag') === null
+        ? (await redis.xrange(stream, `(${String(value('last-delivered-id'))}`, '+')).length
+        : Number(value('lag'));
+    return lag + Number(value('pending'));
   }
   return -1;
 }

@@ -5,6 +5,7 @@ import type { Waiting } from '@iotedge-redis/common/blob';
 import { Redis } from 'ioredis';
 import { runImport } from '../../modules/redis-snapshot/src/import/import-run.ts';
 import type { ImportOptions } from '../../modules/redis-snapshot/src/import/import-options.ts';
+import { keepInput } from '../../modules/redis-snapshot/src/import/kept-input.ts';
 import { createFileInput } from '../../modules/redis-snapshot/src/import/rdb-input.ts';
 import type { ImportPolicy } from '../../modules/redis-snapshot/src/settings.ts';
 
@@ -36,11 +37,14 @@ export async function importFile(
   };
   const connection = new RedisConnection({ target, name: 'import', log: quiet });
   const signal = options.signal ?? new AbortController().signal;
+  const inputs = await Promise.all(
+    [files].flat().map(async (file) => keepInput(await createFileInput(file), `${file}.import`, quiet)),
+  );
   try {
     await connection.connect();
     return await runImport({
       runId: options.runId ?? 'a-run',
-      inputs: await Promise.all([files].flat().map(createFileInput)),
+      inputs,
       policy,
       staging: options.staging ?? 'auto',
       connection,
@@ -64,6 +68,7 @@ export async function importFile(
     });
   } finally {
     await connection.close(AbortSignal.timeout(500));
+    for (const input of inputs) await input.close();
   }
 }
 

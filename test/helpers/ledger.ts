@@ -40,8 +40,9 @@ export function startProducer(redis: Redis, streams: readonly string[], perTick 
         const pipeline = redis.pipeline();
         for (let n = from + 1; n <= from + perTick; n += 1) pipeline.xadd(stream, '*', 'n', String(n));
         const results = (await pipeline.exec().catch(() => null)) ?? [];
-        // Only what Redis confirmed has to arrive.
-        const confirmed = results.filter(([error]) => error === null).length;
+        // Only what Redis confirmed has to arrive. Behind one that failed others may have been taken: they are appended once more.
+        const failed = results.findIndex(([error]) => error !== null);
+        const confirmed = failed === -1 ? results.length : failed;
         counts.set(stream, from + confirmed);
         if (confirmed < perTick) break;
       }

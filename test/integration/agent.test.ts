@@ -77,6 +77,19 @@ test('a module may be called as a property that every object has', async (t) => 
   );
 });
 
+test('modules called as properties that every object has leave the reported twin with the deployment', async (t) => {
+  const names = ['constructor', 'toString', '__proto__'];
+  const idleModule = { source: idle, status: 'stopped' } as const;
+  const site = makeSite(t, Object.fromEntries([...names, 'other'].map((name) => [name, idleModule])));
+  const edge = await site.start();
+  const listed = (): string[] => Object.keys((reported(edge)['modules'] ?? {}) as JsonObject).sort();
+  await eventually(listed, (found) => found.length === 4);
+  assert.deepEqual(listed(), [...names, 'other'].sort());
+  change(edge, Object.fromEntries(names.map((name) => [name, null])));
+  await eventually(listed, (found) => found.length === 1);
+  assert.deepEqual(listed(), ['other']);
+});
+
 test('starts lower startupOrders first and stops in reverse', async (t) => {
   const source = `const say = (what) => console.log(what, process.hrtime.bigint().toString());
     say('up'); process.on('SIGTERM', () => { say('down'); process.exit(0); }); ${idle}`;

@@ -126,6 +126,7 @@ describe('the edge command against the hub', () => {
       'worker',
       '--set',
       'properties.desired.deep.n=5',
+      'properties.desired.__proto__.n=6',
       'tags.site=a=b',
     );
     assert.equal(set.code, 0, set.stderr);
@@ -134,6 +135,8 @@ describe('the edge command against the hub', () => {
     const twin = JSON.parse(stdout) as { tags: unknown; properties: { desired: Record<string, unknown> } };
     assert.equal(twin.properties.desired['endpoint'], 'redis:6379');
     assert.deepEqual(twin.properties.desired['deep'], { n: 5 });
+    const inner = Object.entries(twin.properties.desired).find(([key]) => key === '__proto__');
+    assert.deepEqual(inner, ['__proto__', { n: 6 }]);
     assert.deepEqual(twin.tags, { site: 'a=b' });
   });
 
@@ -190,6 +193,26 @@ describe('the edge command against the hub', () => {
     assert.match(noManifest.stderr, /no modulesContent/);
     const invalid = await fixture.edge('set-modules', '--content', '{"modulesContent": {"bad name": {}}}');
     assert.match(invalid.stderr, /deploying the manifest: .*bad name/);
+  });
+
+  it('says in one line that JSON is nested too deeply, wherever it comes from', async () => {
+    const deep = (open: string, close: string): string => open.repeat(50_000) + close.repeat(50_000);
+    const texts = [
+      deep('[', ']'),
+      `{"modulesContent":${deep('{"a":', '}').replace('}', '1}')}}`,
+      deep('[', ''),
+    ];
+    for (const text of texts) {
+      writeFileSync(join(fixture.root, 'deep.json'), text);
+      const { code, stdout, stderr } = await fixture.edge('set-modules', '-k', 'deep.json');
+      assert.equal(code, 1);
+      assert.equal(stdout, '');
+      assert.match(stderr, /^edge: the file \S*deep\.json is nested deeper than 100 levels\n$/);
+    }
+    const set = `properties.desired.a=${deep('[', ']')}`;
+    const { code, stderr } = await fixture.edge('module-twin', 'update', '-m', 'worker', '--set', set);
+    assert.equal(code, 1);
+    assert.match(stderr, /^edge: the value of --set is nested deeper than 100 levels\n$/);
   });
 
   it('refuses another device by naming the one there is', async () => {

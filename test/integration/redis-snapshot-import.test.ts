@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { SuiteError } from '@iotedge-redis/common';
+import { Crc64, SuiteError } from '@iotedge-redis/common';
 import { ENCODINGS, fillEveryEncoding } from '../helpers/every-encoding.ts';
 import { importFile, keyCounts, saveRdb, withRedis } from '../helpers/import-bed.ts';
 import { dumpAll } from '../helpers/mixed-data.ts';
@@ -179,6 +180,24 @@ test('SN-15 failIfNotEmpty refuses a Redis that holds a key, skip keeps it, repl
     assert.deepEqual(await held(), ['new', 'new', null]);
     assert.deepEqual(await keyCounts(target.port), { 0: 2 });
   }
+});
+
+test('SN-15 a damaged file in which a key stands twice ends an import into an empty Redis, and nothing of it stays', async (t) => {
+  const target = await startRedis(t);
+  const entry = (key: string): Buffer => Buffer.from(`\0\x01${key}\x05value`);
+  const body = Buffer.concat([
+    Buffer.from('REDIS0009'),
+    Buffer.of(254, 0),
+    ...['a', 'b', 'a', 'c'].map(entry),
+    Buffer.of(255),
+  ]);
+  const file = join(target.dir, 'twice.rdb');
+  await writeFile(file, Buffer.concat([body, Crc64.redis().update(body).digest()]));
+  await assert.rejects(importFile(target.port, file), /byte 29 .*the file holds it twice/);
+  assert.deepEqual(await keyCounts(target.port), {});
+  await withRedis(target.port, (client) => client.set('b', 'of somebody else'));
+  await importFile(target.port, file, { policy: 'skip', runId: 'skipping' });
+  assert.deepEqual(await keyCounts(target.port), { 0: 3 });
 });
 
 test('SN-16 by way of spare databases all keys appear at once, and the spare ones are empty afterwards', async (t) => {

@@ -102,6 +102,19 @@ test('a config file counts less than the environment, and the command line more'
   assert.match(module.output(), /^<7> /m);
 });
 
+test('what is no flag in V8_FLAGS_WHEN_UP is told once and set aside, and the module runs on', async (t) => {
+  const environment = { V8_FLAGS_WHEN_UP: '"hunter2", --help, --no-such-flag' };
+  const module = await startModuleProcess(t, ODD, { environment });
+  await module.until(/V8_FLAGS_WHEN_UP: flags changed nothing/);
+  const told = module.lines().filter((line) => line.includes('V8_FLAGS_WHEN_UP'));
+  assert.match(told[0] ?? '', /^<4> .*entries are left out.*"entries":\[1,2\]/);
+  assert.match(told[1] ?? '', /^<6> .*"flags":\["--no-such-flag"\]/);
+  assert.equal(told.length, 2);
+  for (const line of module.lines()) assert.match(line, LINE);
+  assert.doesNotMatch(module.output() + module.errors(), /hunter2/);
+  assert.equal((await module.get('/healthz')).status, 200);
+});
+
 test('--help shows the settings and no values, --version the version', async (t) => {
   const environment = { REDIS_PASSWORD: 'hunter2', HTTP_PORT: 'wrong' };
   const help = await startModuleProcess(t, CLIENT, { args: ['--help'], environment });

@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue, Twins } from '../hub/hub-api.ts';
+import { ownValue } from '../manifest/record.ts';
 import type { Desired } from './desired-modules.ts';
 import type { ModuleSupervisor } from './module-supervisor.ts';
 
@@ -37,12 +38,11 @@ export class AgentReporter {
   #withRemoved(modules: JsonValue | undefined): JsonObject {
     const now = asObject(modules);
     const before = asObject(this.#twins.get('$edgeAgent')?.reported.properties['modules']);
-    const result: JsonObject = {};
-    for (const [name, old] of Object.entries(before)) {
-      const current = now[name];
-      result[name] = current === undefined ? null : { ...nulls(asObject(old)), ...asObject(current) };
-    }
-    return { ...now, ...result };
+    const changed = Object.entries(before).map(([name, old]): [string, JsonValue] => {
+      const current = ownValue(now, name);
+      return [name, current === undefined ? null : { ...nulls(asObject(old)), ...asObject(current) }];
+    });
+    return { ...now, ...Object.fromEntries(changed) };
   }
 }
 

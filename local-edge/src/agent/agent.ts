@@ -3,6 +3,7 @@ import type { AgentControl, ExecCommand, LogsOptions, ModuleStatus } from '../co
 import type { EdgeLog } from '../edge-log.ts';
 import { EdgeError } from '../errors.ts';
 import type { Hub } from '../hub/hub-api.ts';
+import { ownValue } from '../manifest/record.ts';
 import type { NetworkTable } from '../net/net-table.ts';
 import { answerAgentMethod } from './agent-methods.ts';
 import { AgentReporter } from './agent-report.ts';
@@ -132,9 +133,7 @@ export class Agent implements AgentControl {
 
   #log(name: string): ModuleLog {
     const { systemLogs, stateDir } = this.#options;
-    // a module may be called "constructor"
-    const own = Object.hasOwn(systemLogs, name) ? systemLogs[name] : undefined;
-    return own ?? new ModuleLog(join(stateDir, 'logs', `${name}.log`));
+    return ownValue(systemLogs, name) ?? new ModuleLog(join(stateDir, 'logs', `${name}.log`));
   }
 
   #methodHost() {

@@ -152,12 +152,12 @@ class Reader {
   }
 
   env(value: unknown): Record<string, string> {
-    const env: Record<string, string> = {};
+    const env = new Map<string, string>();
     for (const line of this.words(value, 'Env') ?? []) {
       const at = line.indexOf('=');
-      if (at > 0) env[line.slice(0, at)] = line.slice(at + 1);
+      if (at > 0) env.set(line.slice(0, at), line.slice(at + 1));
     }
-    return env;
+    return Object.fromEntries(env);
   }
 
   signal(value: unknown): NodeJS.Signals {

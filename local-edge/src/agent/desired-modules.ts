@@ -101,15 +101,15 @@ function readModule(name: string, module: unknown): DesiredModule | string {
 }
 
 function readEnv(env: unknown): Record<string, string> | null {
-  const values: Record<string, string> = {};
-  if (env === undefined) return values;
+  const values = new Map<string, string>();
+  if (env === undefined) return {};
   if (!isRecord(env)) return null;
   for (const [key, entry] of Object.entries(env)) {
     const value = isRecord(entry) ? entry['value'] : undefined;
     if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') return null;
-    values[key] = String(value);
+    values.set(key, String(value));
   }
-  return values;
+  return Object.fromEntries(values);
 }
 
 function readCreateOptions(settings: Record<string, unknown>): Record<string, unknown> | string {

@@ -16,15 +16,15 @@ export function tagOf(image: string): string {
   return colon > name.lastIndexOf('/') ? name.slice(colon + 1) : '';
 }
 
-const wellKnown: Readonly<Record<string, ServiceName>> = {
-  redis: 'redis',
-  'valkey/valkey': 'valkey',
-  'eclipse-mosquitto': 'mosquitto',
-};
+const wellKnown: ReadonlyMap<string, ServiceName> = new Map<string, ServiceName>([
+  ['redis', 'redis'],
+  ['valkey/valkey', 'valkey'],
+  ['eclipse-mosquitto', 'mosquitto'],
+]);
 
 /** The server that a well-known image runs; undefined for any other image. */
 export function wellKnownService(image: string): ServiceName | undefined {
-  return wellKnown[repositoryOf(image)];
+  return wellKnown.get(repositoryOf(image));
 }
 
-export const wellKnownImages: readonly string[] = Object.keys(wellKnown);
+export const wellKnownImages: readonly string[] = [...wellKnown.keys()];

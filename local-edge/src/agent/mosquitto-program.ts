@@ -10,16 +10,16 @@ export interface MosquittoConfiguration {
 }
 
 /** Configuration files that the official image brings with it. */
-const imageFiles: Readonly<Record<string, string>> = {
-  '/mosquitto-no-auth.conf': 'listener 1883\nallow_anonymous true\n',
-};
+const imageFiles: ReadonlyMap<string, string> = new Map([
+  ['/mosquitto-no-auth.conf', 'listener 1883\nallow_anonymous true\n'],
+]);
 
 /** Reads the configuration of a mosquitto command line. Without any listener the image serves 1883 in its own network only. */
 export function mosquittoConfiguration(words: readonly string[]): MosquittoConfiguration {
   const text = words.join(' ');
   const named = /(?:^|\s)(?:-c|--config-file)[\s=]+(\S+)/.exec(text)?.[1] ?? null;
   const file = named !== null && existsSync(named) ? named : null;
-  const configuration = file === null ? (imageFiles[named ?? ''] ?? '') : readFileSync(file, 'utf8');
+  const configuration = file === null ? (imageFiles.get(named ?? '') ?? '') : readFileSync(file, 'utf8');
   const listeners = [...configuration.matchAll(/^\s*(?:listener|port)\s+(\d+)/gm)].map((match) =>
     Number(match[1]),
   );

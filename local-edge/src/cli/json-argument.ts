@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { EdgeError } from '../errors.ts';
 import type { JsonObject, JsonValue } from '../hub/hub-api.ts';
 import { isObject } from '../hub/twin-merge.ts';
-import { findJsonMistake } from './json-position.ts';
+import { findJsonMistake, isDeeperThan } from './json-position.ts';
 
 function isFile(path: string): boolean {
   try {
@@ -15,7 +15,17 @@ function isFile(path: string): boolean {
   }
 }
 
+/** Far beyond what a twin takes; what is much deeper can be read, but not be written again. */
+const MAX_DEPTH = 100;
+
+/** Told before anything is made of the text. `place` names it. */
+export function refuseTooDeep(text: string, place: string): void {
+  if (isDeeperThan(MAX_DEPTH, text))
+    throw new EdgeError('INVALID_INPUT', `${place} is nested deeper than ${MAX_DEPTH} levels`);
+}
+
 function parse(text: string, place: string): JsonValue {
+  refuseTooDeep(text, place);
   try {
     return JSON.parse(text) as JsonValue;
   } catch {

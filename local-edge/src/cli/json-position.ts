@@ -89,7 +89,18 @@ class Scanner {
   }
 }
 
-/** Undefined when the text is JSON. */
+/** Whether arrays and objects lie within each other in more than so many levels, be the text JSON or not. */
+export function isDeeperThan(levels: number, text: string): boolean {
+  let depth = 0;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"?|[[\]{}]/gs)) {
+    if (token === '[' || token === '{') depth += 1;
+    else if (token === ']' || token === '}') depth -= 1;
+    if (depth > levels) return true;
+  }
+  return false;
+}
+
+/** Undefined when the text is JSON. It must not be too deep for the stack. */
 export function findJsonMistake(text: string): JsonMistake | undefined {
   const scanner = new Scanner(text);
   const mistake = scanner.value();

@@ -60,6 +60,6 @@ function stampFields(stamp: Stamp): JsonObject {
 }
 
 /** A key named `__proto__` is a key like any other. */
-function setOwn(target: JsonObject, key: string, value: JsonValue): void {
+export function setOwn(target: JsonObject, key: string, value: JsonValue): void {
   Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
 }

@@ -19,6 +19,8 @@ export interface TemplateInput {
   readonly modules: readonly ModuleSource[];
   /** `amd64`, `arm64v8`, `arm32v7`; what `${MODULES.<name>}` without a platform stands for. */
   readonly platform: string;
+  /** What the reading of the files had to say. */
+  readonly remarks?: readonly Finding[];
 }
 
 export interface Expansion {
@@ -33,7 +35,7 @@ export interface Expansion {
 
 /** Makes a deployment manifest of a template, exactly as iotedgedev and VS Code do. Pure; every mistake is found at once. */
 export function expandTemplate(input: TemplateInput): Expansion {
-  const findings: Finding[] = [];
+  const findings: Finding[] = [...(input.remarks ?? [])];
   const modules: ModuleImages[] = [];
   const unreadable: string[] = [];
   for (const source of input.modules) {

@@ -1,9 +1,11 @@
+import { isUtf8 } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { EdgeError } from '../errors.ts';
-import { parseDotenv } from './dotenv.ts';
+import { readDotenv } from './dotenv.ts';
 import type { TemplateInput } from './expand-template.ts';
+import type { Finding } from './finding.ts';
 import type { EnvironmentValues, ModuleSource } from './template-sources.ts';
 
 export interface ReadOptions {
@@ -26,16 +28,23 @@ export async function readTemplate(options: ReadOptions): Promise<TemplateInput>
   );
   const envPath = resolve(options.envPath ?? join(root, '.env'));
   let env = options.env;
+  const remarks: Finding[] = [];
   if (options.envPath !== undefined || existsSync(envPath)) {
     const text = await readText(envPath, 'the environment file', 'Name another with --env FILE.');
-    env = { ...parseDotenv(text, env), ...env };
+    const { values, unread } = readDotenv(text, env);
+    env = { ...values, ...env };
+    remarks.push(...unread.map((line) => unreadLine(relative(root, envPath), line)));
   }
+  const modules = await readModules(root, templateText);
+  for (const { folder, dotenvText = '' } of modules)
+    remarks.push(...readDotenv(dotenvText).unread.map((line) => unreadLine(join(folder, '.env'), line)));
   return {
     templateText,
     templatePath,
     env,
-    modules: await readModules(root, templateText),
+    modules,
     platform: options.platform ?? platformOf(env),
+    remarks,
   };
 }
 
@@ -62,15 +71,34 @@ async function readModules(root: string, templateText: string): Promise<ModuleSo
       folder: relative(root, folder),
       path,
       moduleJsonText: await readText(path, 'the module description', 'Make it readable.'),
-      ...(existsSync(dotenv) ? { dotenvText: await readFile(dotenv, 'utf8') } : {}),
+      ...(existsSync(dotenv)
+        ? { dotenvText: await readText(dotenv, 'the environment file of a module', 'Make it readable.') }
+        : {}),
     });
   }
   return sources;
 }
 
+/** The tools leave such a line out, too. */
+function unreadLine(file: string, line: number): Finding {
+  const problem = 'this line is no NAME=VALUE, or its quotes do not fit, so it sets nothing.';
+  return { severity: 'warning', path: `${file}:${line}`, problem };
+}
+
 async function readText(path: string, what: string, advice: string): Promise<string> {
+  const bytes = await readBytes(path, what, advice);
+  const wrong = (encoding: string): EdgeError =>
+    new EdgeError('INVALID_INPUT', `${path} (${what}) is ${encoding}. Save it as UTF-8.`);
+  // Text in UTF-16 is full of zero bytes, also where it has no mark at its begin.
+  if (/^(?:\xff\xfe|\xfe\xff)/.test(bytes.toString('latin1', 0, 2)) || bytes.includes(0))
+    throw wrong('UTF-16, not UTF-8');
+  if (!isUtf8(bytes)) throw wrong('not UTF-8');
+  return bytes.toString('utf8');
+}
+
+async function readBytes(path: string, what: string, advice: string): Promise<Buffer> {
   try {
-    return await readFile(path, 'utf8');
+    return await readFile(path);
   } catch (cause) {
     const reason =
       cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'

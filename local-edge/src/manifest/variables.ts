@@ -1,3 +1,4 @@
+import { ownValue } from './record.ts';
 import type { EnvironmentValues } from './template-sources.ts';
 
 /** Names with a meaning of their own in a manifest; the tools never fill them in. */
@@ -16,8 +17,7 @@ export function fillVariables(text: string, env: EnvironmentValues): Filled {
     /\$([A-Za-z0-9_]+)|\$\{([A-Za-z0-9_]+)\}/g,
     (reference, bare?: string, braced?: string) => {
       if (reserved.has(reference)) return reference;
-      const name = bare ?? braced ?? '';
-      const value = Object.hasOwn(env, name) ? env[name] : undefined;
+      const value = ownValue(env, bare ?? braced ?? '');
       // An empty value counts as set: iotedgedev writes it, VS Code keeps the reference.
       if (value !== undefined) return value;
       unknown.add(reference);

@@ -1,5 +1,5 @@
 import { EdgeError } from '../errors.ts';
-import type { ConfigurationContent, Hub, JsonObject, JsonValue } from '../hub/hub-api.ts';
+import type { ConfigurationContent, Hub, JsonObject } from '../hub/hub-api.ts';
 import { checkConfiguration } from '../hub/configuration.ts';
 import { isObject } from '../hub/twin-merge.ts';
 import { ServiceError } from './replies.ts';
@@ -16,12 +16,11 @@ function invalid(finding: string): ServiceError {
 export function readContent(body: JsonObject): ConfigurationContent {
   const modulesContent = body['modulesContent'];
   if (!isObject(modulesContent)) throw invalid('modulesContent must be a JSON object.');
-  const checked: Record<string, Record<string, JsonValue>> = {};
-  for (const [moduleId, content] of Object.entries(modulesContent)) {
+  const checked = Object.entries(modulesContent).map(([moduleId, content]): [string, JsonObject] => {
     if (!isObject(content)) throw invalid(`modulesContent.${moduleId} must be a JSON object.`);
-    checked[moduleId] = content;
-  }
-  return { modulesContent: checked };
+    return [moduleId, content];
+  });
+  return { modulesContent: Object.fromEntries(checked) };
 }
 
 /** Checks a deployment that is not applied yet. */

@@ -62,11 +62,10 @@ export function evaluate(query: Query, rows: readonly JsonObject[]): JsonObject[
   const limited = top === null ? found : found.slice(0, top);
   if (select === 'all') return limited;
   return limited.map((row) => {
-    const picked: JsonObject = {};
-    for (const { path, name } of select.columns) {
+    const picked = select.columns.flatMap(({ path, name }): [string, JsonValue][] => {
       const value = valueAt(row, path);
-      if (value !== undefined) picked[name] = value;
-    }
-    return picked;
+      return value === undefined ? [] : [[name, value]];
+    });
+    return Object.fromEntries(picked);
   });
 }

@@ -1,15 +1,15 @@
 import type { Column, Comparison, Condition, Operand, Query, Token } from './query-language.ts';
 import { QueryError, tokenize } from './query-language.ts';
 
-const COMPARISONS: Readonly<Record<string, Comparison>> = {
-  '=': '=',
-  '!=': '!=',
-  '<>': '!=',
-  '<': '<',
-  '<=': '<=',
-  '>': '>',
-  '>=': '>=',
-};
+const COMPARISONS: ReadonlyMap<string, Comparison> = new Map<string, Comparison>([
+  ['=', '='],
+  ['!=', '!='],
+  ['<>', '!='],
+  ['<', '<'],
+  ['<=', '<='],
+  ['>', '>'],
+  ['>=', '>='],
+]);
 
 class Reader {
   readonly #tokens: readonly Token[];
@@ -110,7 +110,7 @@ function readTerm(reader: Reader): Condition {
     return { kind: 'in', negated: true, left, values: readList(reader) };
   }
   if (reader.take('in')) return { kind: 'in', negated: false, left, values: readList(reader) };
-  const operator = COMPARISONS[reader.peek()?.text ?? ''];
+  const operator = COMPARISONS.get(reader.peek()?.text ?? '');
   if (operator === undefined) throw new QueryError(`Expected a comparison but found ${reader.found()}`);
   reader.next();
   return { kind: 'compare', operator, left, right: readOperand(reader) };

@@ -73,6 +73,14 @@ export const fields = {
     description:
       '`volume` takes the snapshot into a file in STATE_DIR at local speed and uploads from there, so that a slow or broken upload neither holds Redis up nor starts over; it needs as much room as the snapshot. `none`, and `volume` without STATE_DIR, uploads while Redis sends.',
   }),
+  importSpool: choice({
+    env: 'IMPORT_SPOOL',
+    twin: 'importSpool',
+    choices: ['volume', 'none'],
+    default: 'volume',
+    description:
+      '`volume` keeps an imported snapshot in STATE_DIR while it is checked, so that it comes over the link once, where there is room for it (unpacked). `none`, and `volume` without STATE_DIR or room, fetches it once to check it and once to restore it.',
+  }),
   exportMethod: choice({
     env: 'EXPORT_METHOD',
     twin: 'exportMethod',

@@ -3,6 +3,7 @@ import { SuiteError } from '@iotedge-redis/common';
 import { BlobContainer, ManagedIdentity } from '@iotedge-redis/common/blob';
 import { createCopyWorker } from './copy/copy-worker.ts';
 import { createExportWorker } from './export/export-worker.ts';
+import { spoolFolder } from './export/spool.ts';
 import { createImportWorker } from './import/import-worker.ts';
 import type { Kind } from './run.ts';
 import { copyContainer, ownContainer } from './settings.ts';
@@ -73,6 +74,10 @@ export function createWorkers(options: WorkersOptions): Workers {
         sas,
         identity,
         prefix,
+        keepFolder: () =>
+          options.stateDir === undefined || settings().importSpool === 'none'
+            ? undefined
+            : spoolFolder(options.stateDir, options.instance),
         stallTimeoutMs: first.stallTimeoutMs,
       }),
     },

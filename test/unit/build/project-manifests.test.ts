@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -201,4 +202,27 @@ test('a second instance of a module is checked as the module that it is', async 
   });
   const { findings } = await generateManifest({ root: project, platform: 'amd64', env: {} });
   assert.match(findings[0]?.path ?? '', /second\['properties\.desired'\]\.endpoit$/);
+});
+
+test('the start script of redis is the same whatever is in the environment of whoever makes the manifest', async () => {
+  const scriptOf = async (env: Record<string, string>): Promise<string> => {
+    const { content } = await manifest({ env });
+    return (named(content, 'redis').options?.['Cmd'] as string[])[2] ?? '';
+  };
+  const script = await scriptOf({});
+  const used = new Set([...script.matchAll(/\$\{?([A-Za-z_]\w*)/g)].map(([, name = '']) => name));
+  assert.deepEqual([...used].sort(), ['acl_file', 'acl_name', 'acl_rules', 'tls_client', 'tls_server']);
+  const everyday = ['who', 'may', 'secret', 'server', 'client', 'user', 'name', 'HOME', 'PATH'];
+  assert.equal(await scriptOf(Object.fromEntries(everyday.map((name) => [name, 'other']))), script);
+});
+
+test('a user is made for a module of any name that IoT Edge takes, also one with a digit', async () => {
+  const { content } = await manifest();
+  const [, , script = ''] = named(content, 'redis').options?.['Cmd'] as string[];
+  const command = /sed -n '(s\/\^ACL_[^']+)'/.exec(script)?.[1] ?? '';
+  const { stdout } = spawnSync('sed', ['-n', command], {
+    input: 'ACL_REDIS_CLIENT_2=~* +get\nOTHER=x\n',
+    encoding: 'utf8',
+  });
+  assert.equal(stdout, 'REDIS_CLIENT_2 ~* +get\n');
 });

@@ -30,6 +30,7 @@ const images: readonly (readonly [string, string, string, string | undefined])[]
   ['localhost:5000/redis:8', 'localhost:5000/redis', '8', undefined],
   ['localhost:5000/iotedge-x', 'localhost:5000/iotedge-x', '', undefined],
   ['bitnami/redis:8', 'bitnami/redis', '8', undefined],
+  ['constructor:8', 'constructor', '8', undefined],
 ];
 for (const [image, repository, tag, service] of images) {
   test(`knows repository, tag and server of ${image}`, () => {
@@ -119,6 +120,7 @@ test('sees the listeners of a mosquitto configuration', (t) => {
   writeFileSync(file, 'listener 1883\nlistener 9001 0.0.0.0\nprotocol websockets\n');
   assert.deepEqual(mosquittoConfiguration(['mosquitto', '-c', file]).ports, [1883, 9001]);
   assert.deepEqual(mosquittoConfiguration(['mosquitto', '-c', '/none.conf']).ports, [1883]);
+  assert.deepEqual(mosquittoConfiguration(['mosquitto', '-c', 'constructor']).ports, [1883]);
 });
 
 function checkout(t: TestContext) {
@@ -256,6 +258,15 @@ test('reads the modules of $edgeAgent with the defaults of edgeAgent', () => {
     [read.restartPolicy, read.startupOrder, read.env, read.createOptions],
     ['on-unhealthy', 4294967295, { A: '1', B: 'true' }, { Cmd: ['a'] }],
   );
+});
+
+test('a variable may be called as a property that every object has', () => {
+  const env = JSON.parse('{"__proto__":{"value":"a"},"toString":{"value":"b"}}') as unknown;
+  const names = Object.entries(readDesired(document({ a: { ...module, env } })).modules[0]?.env ?? {});
+  assert.deepEqual(names, [
+    ['__proto__', 'a'],
+    ['toString', 'b'],
+  ]);
 });
 
 test('tells a changed status from a changed definition', () => {

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 
 import { eventView } from '../../../local-edge/src/cli/event-view.ts';
-import { findJsonMistake } from '../../../local-edge/src/cli/json-position.ts';
+import { findJsonMistake, isDeeperThan } from '../../../local-edge/src/cli/json-position.ts';
 import { failureText } from '../../../local-edge/src/cli/service-failures.ts';
 
 function parses(text: string): boolean {
@@ -51,6 +51,21 @@ describe('the place of a mistake in JSON', () => {
       { numRuns: 2000 },
     );
   });
+});
+
+describe('the depth of JSON', () => {
+  for (const [text, levels, expected] of [
+    ['[[1]]', 2, false],
+    ['[[[1]]]', 2, true],
+    ['{"a":{"b":[1]}}', 2, true],
+    ['[[1],[2],[3]]', 2, false],
+    ['["[[[", "\\"[[["]', 1, false],
+    ['[[[', 2, true],
+  ] as const) {
+    it(`of ${text} is ${expected ? '' : 'not '}more than ${levels}`, () => {
+      assert.equal(isDeeperThan(levels, text), expected);
+    });
+  }
 });
 
 describe('an event as az prints it', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseDotenv } from '../../../local-edge/src/manifest/dotenv.ts';
+import { parseDotenv, readDotenv } from '../../../local-edge/src/manifest/dotenv.ts';
 
 const cases: readonly (readonly [string, string, Record<string, string>])[] = [
   ['a plain value', 'A=1', { A: '1' }],
@@ -22,6 +22,24 @@ const cases: readonly (readonly [string, string, Record<string, string>])[] = [
   ['a default', 'B=${NONE:-d}', { B: 'd' }],
   ['an unknown name', 'B=x${NONE}y', { B: 'xy' }],
   ['the last of two', 'A=1\nA=2', { A: '2' }],
+  ['a value that begins with a number sign', 'A=#x\nB= # x', { A: '#x', B: '# x' }],
+  ['ends of lines of old Macs', 'A=1\rB="x\ry"\r', { A: '1', B: 'x\ny' }],
+  ['an unclosed single quote', "A='x\nB=2", { B: '2' }],
+  ['an unclosed double quote', 'A="x\nB=2', { B: '2' }],
+  ['a backslash before the last quote', "A='x\\'\nB=2", { A: 'x\\', B: '2' }],
+  ['text after a closing quote', 'A="x" y\nB=2', { B: '2' }],
+  ['a comment right after a closing quote', 'A="x"#y', { A: 'x' }],
+  ['a line of two words', 'A B=1\nC=2', { C: '2' }],
+  ['a line that begins with an equals sign', '=1\nC=2', { C: '2' }],
+  ['blanks of Unicode', '\u00a0A\u3000=\u2003x\u00a0y\u00a0', { A: 'x\u00a0y' }],
+  ['a blank of no width', 'A=x\u200b', { A: 'x\u200b' }],
+  ['a name that is taken back', 'A=1\nA', {}],
+  ['a name in quotes', "'A B'=1", { 'A B': '1' }],
+  [
+    'a name that every object has',
+    'B=x${toString}y\ntoString=1\nC=${toString}',
+    { B: 'xy', toString: '1', C: '1' },
+  ],
 ];
 
 for (const [title, text, expected] of cases) {
@@ -32,4 +50,9 @@ for (const [title, text, expected] of cases) {
 
 test('lets the environment win when it fills in a name', () => {
   assert.deepEqual(parseDotenv('A=file\nB=${A}', { A: 'process' }), { A: 'file', B: 'process' });
+});
+
+test('tells the lines that it can make nothing of', () => {
+  const { values, unread } = readDotenv('A=1\n\nB="x\n# c\r\nC="x" y\nD=4\n=5');
+  assert.deepEqual([values, unread], [{ A: '1', D: '4' }, [3, 7]]);
 });

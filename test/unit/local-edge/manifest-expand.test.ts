@@ -95,6 +95,17 @@ for (const [image, expected] of images) {
   });
 }
 
+for (const name of ['constructor', 'toString', '__proto__']) {
+  test(`a variable ${name} is set only when .env or the environment sets it`, () => {
+    const image = `redis:\${${name}}`;
+    const { findings } = expand(template({ settings: { image } }));
+    assert.equal(findings.length, 1);
+    assert.match(findings[0]?.problem ?? '', /is not set/);
+    const env = { REGISTRY: 'r', ...Object.fromEntries([[name, '8']]) };
+    assert.equal(settingsOf(expand(template({ settings: { image } }), { env }))['image'], 'redis:8');
+  });
+}
+
 test('takes the platform that was asked for', () => {
   assert.equal(
     settingsOf(expand(template(), { platform: 'arm64v8' }))['image'],

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import type { JsonValue } from '../../../local-edge/src/hub/hub-api.ts';
 import { sign } from '../../../local-edge/src/hub/sas-token.ts';
 import { authorize } from '../../../local-edge/src/service-api/authorization.ts';
+import { readContent } from '../../../local-edge/src/service-api/configuration-content.ts';
 import { checkMethodRequest } from '../../../local-edge/src/service-api/method-call.ts';
 import {
   ServiceError,
@@ -112,6 +113,14 @@ describe('replies', () => {
       info: {},
       timestampUtc: '1970-01-01T00:00:00.000Z',
     });
+  });
+});
+
+describe('the content of a deployment', () => {
+  it('keeps every module, whatever its name', () => {
+    const names = ['$edgeAgent', 'toString', '__proto__'];
+    const modulesContent = Object.fromEntries(names.map((name) => [name, { 'properties.desired': {} }]));
+    assert.deepEqual(Object.keys(readContent({ modulesContent }).modulesContent), names);
   });
 });
 

@@ -66,6 +66,11 @@ describe('queries', () => {
     ]);
   });
 
+  it('project a column by a name that every object has', () => {
+    const [row = {}] = evaluate(parseQuery('SELECT moduleId AS __proto__ FROM devices.modules'), rows);
+    assert.deepEqual(Object.entries(row), [['__proto__', 'a']]);
+  });
+
   it('count and limit', () => {
     assert.deepEqual(evaluate(parseQuery('SELECT COUNT() AS n FROM devices.modules'), rows), [{ n: 2 }]);
     assert.equal(evaluate(parseQuery('SELECT TOP 1 * FROM devices.modules'), rows).length, 1);
@@ -79,6 +84,8 @@ describe('queries', () => {
     ["SELECT * FROM devices WHERE tags.a = 'open", /position/],
     ['SELECT * FROM devices GROUP BY tags.a', /GROUP/],
     ['SELECT * FROM devices WHERE tags.a', /comparison/],
+    ["SELECT * FROM devices WHERE deviceId toString 'd'", /comparison but found toString/],
+    ["SELECT * FROM devices WHERE deviceId constructor 'd'", /comparison but found constructor/],
     ['SELECT TOP x * FROM devices', /TOP/],
   ] as const) {
     it(`say what is not understood in ${JSON.stringify(text)}`, () => {

@@ -134,7 +134,7 @@ interface Item {
   readonly value: string;
 }
 
-function read(pieces: readonly Buffer[]): Item[] {
+function read(pieces: Iterable<Buffer>): Item[] {
   const parser = new RdbParser({ keepsValues: true });
   const items: Item[] = [];
   for (const piece of pieces) {
@@ -186,6 +186,21 @@ test('SN-11 finds the same in however small pieces the file comes', () => {
     }),
   );
   assert.deepEqual(read(cut(WHOLE, [1])), EXPECTED);
+});
+
+test('SN-11 what lies in a piece is not looked at any more once the next one has been given', () => {
+  for (const size of [1, 7, 64, 300]) {
+    let before = Buffer.alloc(0);
+    const fresh = function* (): Generator<Buffer> {
+      for (const piece of cut(WHOLE, [size])) {
+        const given = Buffer.from(piece);
+        yield given;
+        before.fill(0xee);
+        before = given;
+      }
+    };
+    assert.deepEqual(read(fresh()), EXPECTED);
+  }
 });
 
 function check(file: Buffer, sizes: readonly number[]): void {

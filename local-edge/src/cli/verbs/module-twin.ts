@@ -1,7 +1,8 @@
 import { EdgeError } from '../../errors.ts';
 import type { JsonObject, JsonValue } from '../../hub/hub-api.ts';
-import { isObject } from '../../hub/twin-merge.ts';
-import { readObjectArgument } from '../json-argument.ts';
+import { isObject, setOwn } from '../../hub/twin-merge.ts';
+import { ownValue } from '../../manifest/record.ts';
+import { readObjectArgument, refuseTooDeep } from '../json-argument.ts';
 import type { CallOptions } from '../service-client.ts';
 import { explainFailure } from '../service-failures.ts';
 import type { VerbContext } from '../verb.ts';
@@ -29,6 +30,7 @@ function ifMatch({ args }: VerbContext): string {
 
 /** JSON when it is JSON, else text: `a=1` is a number, `a=redis:6379` a text, `a=null` deletes. */
 function valueOf(text: string): JsonValue {
+  refuseTooDeep(text, 'the value of --set');
   try {
     return JSON.parse(text) as JsonValue;
   } catch {
@@ -45,12 +47,12 @@ function setPath(target: JsonObject, assignment: string): void {
   }
   let at = target;
   for (const key of path.slice(0, -1)) {
-    const next = at[key];
+    const next = ownValue(at, key);
     const inner: JsonObject = isObject(next) ? next : {};
-    at[key] = inner;
+    setOwn(at, key, inner);
     at = inner;
   }
-  at[path.at(-1) ?? ''] = valueOf(assignment.slice(equals + 1));
+  setOwn(at, path.at(-1) ?? '', valueOf(assignment.slice(equals + 1)));
 }
 
 export function showTwin(context: VerbContext): Promise<void> {

@@ -15,6 +15,8 @@ export interface BlockOptions {
   readonly signal: AbortSignal;
   /** True for a caller that is done with a block when it asks for the next one: its memory is used again. */
   readonly isTransient?: boolean;
+  /** How many ranges are under way while the caller is at work on one; 1 by default. */
+  readonly ahead?: number;
   /** Fetches a range to its end, over as many attempts as it takes. */
   readonly fetch: (range: RangeTask) => Promise<Buffer>;
 }
@@ -26,24 +28,27 @@ export function readBlocks(options: BlockOptions): AsyncGenerator<Buffer> {
   return options.isGzip ? unpacked(options) : ranges(options, options.offset);
 }
 
-/** Ranges in order; the next one is under way while the caller is at work on this one. */
+/** Ranges in order; the next ones are under way while the caller is at work on this one. */
 async function* ranges(options: BlockOptions, from: number): AsyncGenerator<Buffer> {
-  const { facts, fetch, name, isTransient } = options;
+  const { facts, fetch, name, isTransient, ahead = 1 } = options;
   const md5 = from === 0 && facts.contentMd5 !== undefined ? createHash('md5') : undefined;
   let spare: Buffer | undefined;
-  const start = (offset: number): Promise<Buffer> | undefined => {
+  let offset = from;
+  const underWay: Promise<Buffer>[] = [];
+  const begin = (): void => {
     const length = Math.min(RANGE_BYTES, facts.length - offset);
-    if (length <= 0) return undefined;
+    if (length <= 0) return;
     const block = fetch(createRange(facts.etag, offset, length, spare));
     spare = undefined;
     // Whoever awaits it hears of the failure; until then it must not count as unhandled.
     block.catch(() => undefined);
-    return block;
+    underWay.push(block);
+    offset += length;
   };
-  let next = start(from);
-  for (let offset = from + RANGE_BYTES; next !== undefined; offset += RANGE_BYTES) {
+  for (let count = 0; count < ahead; count += 1) begin();
+  for (let next = underWay.shift(); next !== undefined; next = underWay.shift()) {
     const block = await next;
-    next = start(offset);
+    begin();
     md5?.update(block);
     yield block;
     if (isTransient === true) spare = block;

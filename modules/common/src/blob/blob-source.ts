@@ -155,6 +155,7 @@ export class BlobSource {
     signal: AbortSignal,
     call: (blob: BlobClient, abortSignal: AbortSignal, alive: () => void) => Promise<T>,
   ): Promise<T> {
+    const asked = this.#check;
     try {
       return await this.#requests.run({
         doing,
@@ -165,11 +166,9 @@ export class BlobSource {
     } catch (error) {
       // A stand-in for the service may know one of the two checksums only.
       if (!(error instanceof BlobError) || error.serviceCode !== 'FeatureNotSupported') throw error;
-      if (this.#check === 'md5') throw error;
+      if (asked === 'md5') throw error;
       this.#check = 'md5';
-      throw new BlobError('STORAGE_ERROR', `${doing}: the service has no CRC64; using MD5`, {
-        hasProgress: true,
-      });
+      return this.#request(doing, signal, call);
     }
   }
 }

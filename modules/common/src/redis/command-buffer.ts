@@ -17,14 +17,11 @@ export class CommandBuffer {
   /** Commands written, each of which gets one reply. */
   count = 0;
 
-  /** Takes over the spare memory when it is large enough, and not much too large. */
-  constructor(capacity: number, spare?: Buffer) {
-    const wanted = Math.max(capacity, 256);
-    const fits = spare !== undefined && spare.length >= wanted && spare.length <= wanted * 4;
-    this.#bytes = fits ? spare : Buffer.allocUnsafeSlow(wanted);
+  constructor(capacity: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(Math.max(capacity, 256));
   }
 
-  /** All of the memory, for another buffer once this one is done with. */
+  /** All of the memory. */
   get backing(): Buffer {
     return this.#bytes;
   }
@@ -43,6 +40,11 @@ export class CommandBuffer {
     if (this.#bytes.length > MAX_KEPT_BYTES) this.#replace(Buffer.allocUnsafeSlow(256));
     this.#length = 0;
     this.count = 0;
+  }
+
+  /** Makes room for so many bytes at once, where it would be made bit by bit. */
+  reserve(bytes: number): void {
+    this.#room(bytes);
   }
 
   /** A whole command. */

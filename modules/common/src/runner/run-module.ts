@@ -16,7 +16,7 @@ import type { Sources } from '../settings/settings-parse.ts';
 import { settingsHelp } from '../settings/settings-table.ts';
 import type { RunningModule } from './start-module.ts';
 import { startModule } from './start-module.ts';
-import { setV8Flags } from './v8-flags.ts';
+import { readV8Flags, setV8Flags, tellRefused } from './v8-flags.ts';
 
 const STANDARD_OUTPUT = 1;
 const STANDARD_ERROR = 2;
@@ -52,8 +52,9 @@ export async function runModule<F extends Fields>(definition: ModuleDefinition<F
       await awaitSecretFiles(allFields(definition), process.env, look);
       starting.resolve(startModule(definition, { sources, log, hostName: hostname(), processFacts }));
       await starting.promise;
-      const flags = process.env['V8_FLAGS_WHEN_UP'];
-      if (flags !== undefined) setTimeout(() => setV8Flags(flags), UP_MS).unref();
+      const asked = readV8Flags(process.env['V8_FLAGS_WHEN_UP'] ?? '');
+      tellRefused(asked, log);
+      setTimeout(() => setV8Flags(asked.flags, log), UP_MS).unref();
       return;
     }
     const stop = new AbortController();

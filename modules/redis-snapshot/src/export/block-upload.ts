@@ -12,10 +12,15 @@ export interface BlockUploadOptions {
   readonly onUploaded: (bytes: number) => void;
 }
 
-/** The service takes 50,000 blocks: with the larger ones from there on a blob may have 640 GiB. */
-const LARGER_FROM = 10_000;
-const BLOCK_BYTES = 4 * 1024 * 1024;
-const LARGER_BLOCK_BYTES = 16 * 1024 * 1024;
+/**
+ * The upload of a small snapshot ends soon behind its file when its last block is a small one; in a large one they would be many. The
+ * service takes 50,000 blocks: with the largest ones a blob may have 664 GiB.
+ */
+const BLOCKS = [
+  { from: 10_000, bytes: 16 * 1024 * 1024 },
+  { from: 64, bytes: 4 * 1024 * 1024 },
+] as const;
+const FIRST_BLOCK_BYTES = 1024 * 1024;
 const MOST_AT_ONCE = 4;
 /** With a block faster than this another one may go beside it, with a slower one fewer. */
 const FAST_MS = 2000;
@@ -25,7 +30,7 @@ const FIRST_BYTES_PER_MS = 256;
 const MOST_EXTRA_MS = 600_000;
 
 export function blockBytes(index: number): number {
-  return index < LARGER_FROM ? BLOCK_BYTES : LARGER_BLOCK_BYTES;
+  return BLOCKS.find(({ from }) => index >= from)?.bytes ?? FIRST_BLOCK_BYTES;
 }
 
 /** Stages the blocks of one blob, a few at a time. Blocks that an earlier start has staged are known again by id and length. */

@@ -4,12 +4,13 @@ import type { RedisPlace } from '@iotedge-redis/common';
 import type { BlobContainer } from '@iotedge-redis/common/blob';
 import type { SnapshotPart } from '../storage/manifest.ts';
 import type { Work } from '../work.ts';
-import { BlockUpload, blockBytes } from './block-upload.ts';
 import { watchFork } from './fork-watch.ts';
+import type { ForkCost } from './fork-watch.ts';
 import { receive } from './receive.ts';
+import type { ReceivedFacts } from './receive.ts';
 import type { LinkTarget } from '../server/server-link.ts';
 import { SpoolFile } from './spool.ts';
-import type { SpooledFacts } from './spool.ts';
+import { endOfUpload, uploadSpool } from './spool-upload.ts';
 import { StreamedUpload } from './streamed-upload.ts';
 import type { Transfer } from './sync-source.ts';
 
@@ -31,15 +32,33 @@ export interface PartOptions {
 /** A wrong file is taken again so often: a broken network is rarer than a broken server, but heals. */
 const MAX_WRONG = 3;
 
-interface Staged {
-  readonly facts: SpooledFacts;
+/** Takes a file that comes piece by piece. */
+interface PieceSink {
+  write(pieces: readonly Buffer[]): Promise<void>;
+  /** The file was right to its last byte. */
+  end(): Promise<void>;
+}
+
+/** A file that was right, and what it cost its server, which may tell that a little later. */
+interface Received {
+  readonly facts: ReceivedFacts;
+  readonly cost: Promise<ForkCost>;
+}
+
+interface Spooled extends Received {
+  readonly spool: SpoolFile;
+  readonly ids: Promise<readonly string[]>;
+}
+
+interface Staged extends Received {
   readonly ids: readonly string[];
 }
 
 /** Takes one server's file to one blob. The blob is there only when the file was right to its last byte. */
 export async function exportPart(options: PartOptions): Promise<SnapshotPart> {
   const { work, container, blob } = options;
-  const { facts, ids } = options.spoolFolder === undefined ? await streamed(options) : await spooled(options);
+  const staged = options.spoolFolder === undefined ? await streamed(options) : await spooled(options);
+  const { facts, ids, cost } = staged;
   const { patience, signal, runId } = work;
   const metadata = {
     runid: runId,
@@ -57,7 +76,7 @@ export async function exportPart(options: PartOptions): Promise<SnapshotPart> {
       `committing ${container.name}/${blob}: the service has ${stored?.length ?? 0} bytes and ${facts.bytes} were sent; something else writes to this name`,
     );
   }
-  return { blob, ...facts };
+  return { blob, ...facts, ...(await cost) };
 }
 
 /** One attempt to take the file, counted when the file is wrong. */
@@ -78,8 +97,8 @@ function counted<T>(attempt: () => Promise<T>): () => Promise<T> {
 /** Opens the transfer, hands it on, and closes it, with the server watched meanwhile. */
 async function take(
   options: PartOptions,
-  prepare: (boundBytes: number | undefined) => Promise<(pieces: readonly Buffer[]) => Promise<void>>,
-): Promise<SpooledFacts> {
+  prepare: (boundBytes: number | undefined) => Promise<PieceSink>,
+): Promise<Received> {
   const { work, target } = options;
   const { signal, log } = work;
   const place = await options.findPlace();
@@ -88,13 +107,15 @@ async function take(
     const transfer = await options.openTransfer(place);
     try {
       const sink = await prepare(transfer.expectedBytes ?? watch.boundBytes);
-      const facts = await receive(transfer, sink, formatPlace(place));
-      return { ...facts, ...(await watch.end()) };
+      const facts = await receive(transfer, (pieces) => sink.write(pieces), formatPlace(place));
+      await sink.end();
+      return { facts, cost: watch.end() };
     } finally {
       transfer.close();
     }
-  } finally {
+  } catch (error) {
     await watch.end();
+    throw error;
   }
 }
 
@@ -105,10 +126,12 @@ async function spooled(options: PartOptions): Promise<Staged> {
   let uploaded = 0;
   const upload = (spool: SpoolFile, signal = work.signal): Promise<readonly string[]> => {
     uploaded = 0;
-    const ids = uploadSpool(options, spool, signal, (bytes) => {
+    const onUploaded = (bytes: number): void => {
       uploaded += bytes;
       onBytes(received, uploaded);
-    });
+    };
+    const { container, blob } = options;
+    const ids = uploadSpool(spool, { container, blob, patience: work.patience, signal, onUploaded });
     // Whoever awaits it hears of the failure; until then it must not count as unhandled.
     ids.catch(() => undefined);
     return ids;
@@ -117,31 +140,35 @@ async function spooled(options: PartOptions): Promise<Staged> {
   if (kept?.facts !== undefined) {
     received = kept.facts.bytes;
     try {
-      return { facts: kept.facts, ids: await upload(kept) };
+      const { forkSeconds, copyOnWriteBytes, ...facts } = kept.facts;
+      const cost = Promise.resolve({ forkSeconds, copyOnWriteBytes });
+      return { facts, cost, ids: await upload(kept) };
     } finally {
       await kept.close();
     }
   }
   const taken = await work.patience.until(
-    counted(async () => {
+    counted(async (): Promise<Spooled> => {
       const open: { spool?: SpoolFile; ids?: Promise<readonly string[]> } = {};
       const givenUp = new AbortController();
       received = 0;
       try {
-        const facts = await take(options, async (boundBytes) => {
+        const took = await take(options, async (boundBytes) => {
           const spool = (open.spool = await SpoolFile.create(path, boundBytes));
           open.ids = upload(spool, AbortSignal.any([work.signal, givenUp.signal]));
-          return async (pieces) => {
-            received += pieces.reduce((sum, { length }) => sum + length, 0);
-            onBytes(received, uploaded);
-            await spool.write(pieces);
+          return {
+            async write(pieces) {
+              received += pieces.reduce((sum, { length }) => sum + length, 0);
+              onBytes(received, uploaded);
+              await spool.write(pieces);
+            },
+            end: () => spool.finish(),
           };
         });
         const { spool, ids } = open;
         if (spool === undefined || ids === undefined)
           throw new SuiteError('INTERNAL', 'spooling the snapshot: nothing was received');
-        await spool.finish(facts);
-        return { spool, ids, facts };
+        return { spool, ids, ...took };
       } catch (error) {
         const failure = error instanceof Error ? error : new Error(String(error));
         givenUp.abort();
@@ -153,26 +180,11 @@ async function spooled(options: PartOptions): Promise<Staged> {
     }),
   );
   try {
-    return { facts: taken.facts, ids: await taken.ids };
+    const { spool, facts, cost, ids } = taken;
+    const makeLasting = async (): Promise<void> => spool.makeLasting({ ...facts, ...(await cost) });
+    return { facts, cost, ids: await endOfUpload(ids, makeLasting, work.log) };
   } finally {
     await taken.spool.close();
-  }
-}
-
-async function uploadSpool(
-  options: PartOptions,
-  spool: SpoolFile,
-  signal: AbortSignal,
-  onUploaded: (bytes: number) => void,
-): Promise<readonly string[]> {
-  const { container, blob, work } = options;
-  const upload = new BlockUpload({ container, blob, patience: work.patience, signal, onUploaded });
-  let offset = 0;
-  for (let index = 0; ; index += 1) {
-    const block = await spool.read(offset, blockBytes(index));
-    if (block === undefined) return upload.finish();
-    offset += block.length;
-    await upload.add(block);
   }
 }
 
@@ -191,14 +203,17 @@ async function streamed(options: PartOptions): Promise<Staged> {
       };
       const upload = new StreamedUpload({ container, blob, patience, signal, onUploaded });
       try {
-        const facts = await take(options, () =>
-          Promise.resolve(async (pieces: readonly Buffer[]) => {
-            received += pieces.reduce((sum, { length }) => sum + length, 0);
-            onBytes(received, uploaded);
-            await upload.write(pieces);
+        const took = await take(options, () =>
+          Promise.resolve({
+            async write(pieces: readonly Buffer[]) {
+              received += pieces.reduce((sum, { length }) => sum + length, 0);
+              onBytes(received, uploaded);
+              await upload.write(pieces);
+            },
+            end: () => Promise.resolve(),
           }),
         );
-        return { facts, ids: await upload.finish() };
+        return { ...took, ids: await upload.finish() };
       } catch (error) {
         givenUp.abort();
         throw error;

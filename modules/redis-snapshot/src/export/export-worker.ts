@@ -51,9 +51,13 @@ class Export {
 
   async run(): Promise<JsonObject> {
     const { container, stateDir, instance, target, clock } = this.#options;
-    const { patience, signal, runId, log } = this.#work;
+    const { patience, signal, runId, resumes, log } = this.#work;
     const folder = stateDir === undefined ? undefined : spoolFolder(stateDir, instance);
-    const written = await patience.until(() => container.get(this.#blob, MAX_MANIFEST_BYTES, signal));
+    // Nobody else writes to a name with this run's id.
+    const written =
+      resumes === 0
+        ? undefined
+        : await patience.until(() => container.get(this.#blob, MAX_MANIFEST_BYTES, signal));
     if (written !== undefined) return this.#finish(readManifest(this.#blob, written), folder);
     if (folder !== undefined) await sweepSpool(folder, runId);
     const startedAt = clock.now();
@@ -143,11 +147,12 @@ class Export {
     const { container } = this.#options;
     const { patience, signal, log } = this.#work;
     const { retainSnapshots, snapshotPrefix } = this.#options.settings();
-    if (folder !== undefined) await sweepSpool(folder, undefined);
-    const removed =
+    const [removed] = await Promise.all([
       retainSnapshots === 0
         ? 0
-        : await retain({ container, prefix: snapshotPrefix, keep: retainSnapshots, patience, signal, log });
+        : retain({ container, prefix: snapshotPrefix, keep: retainSnapshots, patience, signal, log }),
+      folder === undefined ? undefined : sweepSpool(folder, undefined),
+    ]);
     const [first] = manifest.parts;
     return {
       ...describeSnapshot(manifest),

@@ -7,6 +7,9 @@ import type { ForkCost } from './fork-watch.ts';
 import type { SpooledFacts } from './spool.ts';
 import type { Transfer } from './sync-source.ts';
 
+/** What the file itself tells. */
+export type ReceivedFacts = Omit<SpooledFacts, keyof ForkCost>;
+
 /**
  * Takes a file to its end and checks it on the way: structure, checksum, length. `take` gets all pieces, in order; nothing may
  * be made of them before this resolves. DATA_INVALID when the file is not right. Of a file that holds what this module does not know
@@ -16,7 +19,7 @@ export async function receive(
   transfer: Transfer,
   take: (pieces: readonly Buffer[]) => Promise<void>,
   from: string,
-): Promise<Omit<SpooledFacts, keyof ForkCost>> {
+): Promise<ReceivedFacts> {
   const check = new RdbCheck({ passesUnknown: true });
   const sha256 = createHash('sha256');
   let bytes = 0;

@@ -72,12 +72,15 @@ export class SpoolFile {
     if (this.#gatheredBytes >= WRITE_BYTES) await this.#flush();
   }
 
-  /** Makes the file last: only after this is it found again by a later start. */
-  async finish(facts: SpooledFacts): Promise<void> {
+  /** Nothing more will come: the reader gets what is left. */
+  async finish(): Promise<void> {
     await this.#flush();
     this.#isWritten = true;
-    // The reader need not wait until the volume has it for good.
     this.#tell();
+  }
+
+  /** Makes the finished file last: only after this is it found again by a later start. */
+  async makeLasting(facts: SpooledFacts): Promise<void> {
     await this.#file.sync();
     const draft = `${factsPath(this.path)}.new`;
     await writeFile(draft, JSON.stringify(facts), { mode: 0o600, flush: true });
@@ -85,7 +88,7 @@ export class SpoolFile {
     this.#facts = facts;
   }
 
-  /** Nothing more will come: whoever reads behind the writer is told why. */
+  /** The rest will not come: whoever reads behind the writer is told why. */
   fail(error: Error): void {
     this.#failure ??= error;
     this.#tell();

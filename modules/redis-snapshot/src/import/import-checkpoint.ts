@@ -34,6 +34,8 @@ export interface ImportCheckpoint {
   readonly spares: readonly (readonly [db: number, spare: number])[];
   /** Only in `undo`: the phase that failed. */
   readonly undone?: 'data' | 'suite';
+  /** Only in `undo`: offsets of entries that were sent and not restored, since their keys were there. At most what is sent at once. */
+  readonly spared?: readonly number[];
 }
 
 export class CheckpointStore {

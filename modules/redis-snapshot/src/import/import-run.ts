@@ -71,7 +71,7 @@ class ImportRun {
     let checkpoint = held ?? (await this.#begin());
     this.#counts = checkpoint.counts;
     if (checkpoint.phase === 'undo') {
-      await this.#takeBack.undo(checkpoint, []);
+      await this.#takeBack.undo(checkpoint);
       throw new SuiteError(
         'STOPPED',
         'importing: an earlier start had failed, and what it restored is gone again',

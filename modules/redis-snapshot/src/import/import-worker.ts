@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { SuiteError, errorText } from '@iotedge-redis/common';
 import type { Clock, JsonObject, JsonValue, RedisConnection, RedisTarget } from '@iotedge-redis/common';
 import { BlobSource } from '@iotedge-redis/common/blob';
@@ -10,8 +11,9 @@ import { findSnapshot } from '../storage/snapshot-list.ts';
 import type { Work, Worker } from '../work.ts';
 import type { ImportPlan } from './import-plan.ts';
 import { runImport } from './import-run.ts';
+import { keepInput } from './kept-input.ts';
+import type { KeptInput } from './kept-input.ts';
 import { createBlobInput } from './rdb-input.ts';
-import type { RdbInput } from './rdb-input.ts';
 import { sanitizeAgainAs, sanitizeFrom } from './sanitizing.ts';
 
 export interface ImportWorkerOptions {
@@ -24,6 +26,8 @@ export interface ImportWorkerOptions {
   readonly connection: RedisConnection;
   readonly target: RedisTarget;
   readonly instance: string;
+  /** Folder on the volume for what is read twice; undefined where that is fetched twice. */
+  readonly keepFolder: () => string | undefined;
   readonly clock: Clock;
 }
 
@@ -46,8 +50,8 @@ export function createImportWorker(options: ImportWorkerOptions): Worker {
   return async (work) => {
     const kept = readKept(work.checkpoint);
     const chosen = await choose(options, work, kept);
-    const inputs: RdbInput[] = [];
-    for (const { name } of chosen.blobs) inputs.push(await openBlob(options, work, name));
+    const inputs: KeptInput[] = [];
+    for (const { name } of chosen.blobs) inputs.push(await openBlob(options, work, name, inputs.length));
     const { target, clock, instance } = options;
     const connection = options.connection.duplicate();
     try {
@@ -92,6 +96,7 @@ export function createImportWorker(options: ImportWorkerOptions): Worker {
       }
     } finally {
       await connection.close(AbortSignal.timeout(1000));
+      for (const input of inputs) await input.close();
     }
   };
 }
@@ -119,11 +124,22 @@ async function choose(options: ImportWorkerOptions, work: Work, kept: Kept): Pro
   return { snapshot: manifest.name, blobs: manifest.parts.map((part) => ({ name: part.blob, part })) };
 }
 
-function openBlob(options: ImportWorkerOptions, work: Work, blob: string): Promise<RdbInput> {
+async function openBlob(
+  options: ImportWorkerOptions,
+  work: Work,
+  blob: string,
+  index: number,
+): Promise<KeptInput> {
   const place = { ...options.container.place, blob };
   const { sas, identity, stallTimeoutMs, clock } = options;
   const source = new BlobSource({ place, sas, identity, stallTimeoutMs, clock });
-  return createBlobInput(source, work.patience, work.signal);
+  const input = await createBlobInput(source, work.patience, work.signal);
+  const folder = options.keepFolder();
+  return keepInput(
+    input,
+    folder === undefined ? undefined : join(folder, `${work.runId}-${index}.import`),
+    work.log,
+  );
 }
 
 function checkManifest(plan: ImportPlan, part: SnapshotPart | undefined): void {

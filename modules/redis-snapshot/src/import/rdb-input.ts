@@ -12,13 +12,15 @@ export interface RdbInput {
   /** Another one when the bytes are other ones. */
   readonly version: string;
   readonly isGzip: boolean;
-  /** The unpacked file from the offset on, in pieces that nobody changes afterwards. */
+  /** The unpacked file from the offset on, in pieces; the memory of each may be used again once the next but one is asked for. */
   read(offset: number): AsyncIterable<Buffer>;
   /** The same, read with another patience: when the one that it was made with has been called off. */
   by(patience: Patience): RdbInput;
 }
 
 const PIECE_BYTES = 1024 * 1024;
+/** A range takes the service some ten milliseconds even where the link is fast. */
+const RANGES_AHEAD = 3;
 
 function isGzipped(head: Buffer): boolean {
   return head[0] === 0x1f && head[1] === 0x8b;
@@ -45,6 +47,7 @@ export async function createBlobInput(
         offset,
         isGzip,
         name,
+        ahead: RANGES_AHEAD,
         signal: until,
         fetch: (task) => by.until(() => source.fill(task, until)),
       }),

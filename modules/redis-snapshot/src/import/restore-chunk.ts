@@ -3,7 +3,9 @@ import type { RdbParser } from '../rdb/rdb-parser.ts';
 
 /** Commands of so many bytes, or so many keys, go out together. */
 const CHUNK_BYTES = 256 * 1024;
-const CHUNK_KEYS = 1000;
+const CHUNK_KEYS = 2500;
+/** What fills a chunk may lie behind what it holds already. */
+const CAPACITY = CHUNK_BYTES + 64 * 1024;
 /** The version, and the checksum of eight bytes. */
 const VERSION_BYTES = 2;
 const FOOTER = VERSION_BYTES + 8;
@@ -20,12 +22,12 @@ export interface RestoreOptions {
  * stands in columns: an object each would keep the garbage collector busier than all the rest.
  */
 export class RestoreChunk {
-  readonly commands: CommandBuffer;
+  readonly commands = new CommandBuffer(CAPACITY);
   /** Database in the file, and where the first entry begins. */
-  readonly db: number;
-  readonly offset: number;
+  db = 0;
+  offset = 0;
   /** Behind the last entry. */
-  until: number;
+  until = 0;
   readonly #isReplacing: boolean;
   readonly #crc = Crc64.redis();
   readonly #footer = Buffer.alloc(FOOTER);
@@ -37,14 +39,19 @@ export class RestoreChunk {
   readonly #keyEnds = new Float64Array(CHUNK_KEYS);
   readonly #keyLengths = new Uint32Array(CHUNK_KEYS);
 
-  constructor(parser: RdbParser, { targetVersion, isReplacing }: RestoreOptions, spare?: Buffer) {
+  constructor({ targetVersion, isReplacing }: RestoreOptions) {
     this.#isReplacing = isReplacing;
+    this.#footer.writeUInt16LE(targetVersion);
+  }
+
+  /** Empties it, for entries from the one on that the parser stands behind. Fresh memory for each chunk would cost page faults. */
+  begin(parser: RdbParser): void {
     this.db = parser.db;
     this.offset = parser.itemOffset;
     this.until = parser.itemOffset;
-    this.#footer.writeUInt16LE(targetVersion);
-    const first = parser.valueBytes + parser.keyLength + 256;
-    this.commands = new CommandBuffer(Math.max(CHUNK_BYTES + 64 * 1024, first), spare);
+    this.#size = 0;
+    this.commands.clear();
+    this.commands.reserve(Math.max(CAPACITY, parser.valueBytes + parser.keyLength + 256));
   }
 
   /** Number of entries. */
@@ -52,16 +59,11 @@ export class RestoreChunk {
     return this.#size;
   }
 
-  get isFull(): boolean {
-    return this.commands.length >= CHUNK_BYTES || this.#size >= CHUNK_KEYS;
-  }
-
   /** Whether the entry that the parser stands behind may go along: a large one would copy all before it. */
-  hasRoomFor(parser: RdbParser): boolean {
-    return (
-      this.#size === 0 ||
-      (parser.db === this.db && this.commands.length + parser.valueBytes <= 2 * CHUNK_BYTES)
-    );
+  takes(parser: RdbParser): boolean {
+    const { length } = this.commands;
+    if (length >= CHUNK_BYTES || this.#size >= CHUNK_KEYS) return false;
+    return this.#size === 0 || (parser.db === this.db && length + parser.valueBytes <= 2 * CHUNK_BYTES);
   }
 
   add(parser: RdbParser): void {

@@ -82,9 +82,9 @@ export class RestoreLane {
   #isSure = false;
   #until: number;
   #failure: Error | undefined;
-  readonly #spares: Buffer[] = [];
-  /** Keys that somebody else had written: not to be taken away again. */
-  readonly conflicts: Buffer[] = [];
+  readonly #spares: RestoreChunk[] = [];
+  /** Offsets of entries whose key was there: it is not theirs, and not to be taken away again for them. */
+  readonly conflicts: number[] = [];
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -96,8 +96,8 @@ export class RestoreLane {
     });
   }
 
-  /** Memory of a chunk that is done with, for the next one. */
-  takeSpare(): Buffer | undefined {
+  /** A chunk that is done with, to be filled again. */
+  takeSpare(): RestoreChunk | undefined {
     return this.#spares.pop();
   }
 
@@ -145,7 +145,7 @@ export class RestoreLane {
   #landed(flight: Flight): void {
     flight.isDone = true;
     // As many as are in use at once: memory outside of the heap is given back late, and fresh one costs page faults.
-    if (this.#spares.length < WINDOW) this.#spares.push(flight.chunk.commands.backing);
+    if (this.#spares.length < WINDOW) this.#spares.push(flight.chunk);
     while (this.#flights[0]?.isDone === true) this.#flights.shift();
   }
 
@@ -278,7 +278,7 @@ export class RestoreLane {
     tally.restored += verdict.restored;
     tally.skipped += verdict.skipped;
     tally.pending = verdict.pending;
-    for (const entry of verdict.conflicts) this.conflicts.push(Buffer.from(chunk.keyOf(entry)));
+    for (const entry of verdict.conflicts) this.conflicts.push(chunk.offsetOf(entry));
     if (verdict.refused !== undefined || verdict.passing === undefined) return verdict.refused;
     // It was the primary once: the one that is now has to be found.
     if (replyWord(verdict.passing) === 'READONLY') this.#link?.close();

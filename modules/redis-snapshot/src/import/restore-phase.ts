@@ -35,8 +35,8 @@ export interface PhaseOutcome {
   readonly failure: Error | undefined;
   /** Nothing was sent from this offset on. */
   readonly until: number;
-  /** Keys that were there although the target had been empty. */
-  readonly conflicts: readonly Buffer[];
+  /** Offsets of entries whose keys were there although the target had been empty. */
+  readonly conflicts: readonly number[];
 }
 
 /** Restores the keys of one phase, from the entry on where an earlier start stopped. Never rejects. */
@@ -110,7 +110,11 @@ class RestorePhase {
       if (signal.aborted) throw new SuiteError('STOPPED', 'restoring keys: stopped');
       parser.push(piece);
       for (let item = parser.next(); item !== 'more' && item !== 'end'; item = parser.next()) {
-        if (item === 'key' && this.#isWanted(parser)) await this.#add(parser);
+        if (item === 'key' && this.#isWanted(parser)) {
+          // A wait for each key would cost as much as the key.
+          if (this.#chunk?.takes(parser) === false) await this.#send();
+          this.#add(parser);
+        }
         parser.clear();
         if (parser.offset >= end) return;
       }
@@ -131,18 +135,17 @@ class RestorePhase {
     return false;
   }
 
-  async #add(parser: RdbParser): Promise<void> {
-    if (this.#chunk !== undefined && (this.#chunk.isFull || !this.#chunk.hasRoomFor(parser)))
-      await this.#send();
-    this.#chunk ??= new RestoreChunk(
-      parser,
-      {
-        targetVersion: this.#options.target.version,
-        isReplacing: ['replace', 'exact'].includes(this.#options.policy),
-      },
-      this.#lane.takeSpare(),
-    );
+  #add(parser: RdbParser): void {
+    this.#chunk ??= this.#newChunk(parser);
     this.#chunk.add(parser);
+  }
+
+  #newChunk(parser: RdbParser): RestoreChunk {
+    const { target, policy } = this.#options;
+    const isReplacing = policy === 'replace' || policy === 'exact';
+    const chunk = this.#lane.takeSpare() ?? new RestoreChunk({ targetVersion: target.version, isReplacing });
+    chunk.begin(parser);
+    return chunk;
   }
 
   async #send(): Promise<void> {

@@ -18,7 +18,7 @@ export interface Verdict {
   /** Numbers of the entries to be sent again, and why. */
   readonly pending: readonly number[];
   readonly passing: Error | undefined;
-  /** Entries whose key somebody else had written. */
+  /** Entries whose key was there. */
   readonly conflicts: readonly number[];
   /** What is wrong for good; the first of several. */
   readonly refused: Error | undefined;
@@ -47,7 +47,7 @@ export function judgeReplies(
         conflicts.push(entry);
         refused ??= new SuiteError(
           'CONFLICT',
-          `restoring keys: the key of the entry at byte ${chunk.offsetOf(entry)} of the RDB was written by somebody else meanwhile`,
+          `restoring keys: the key of the entry at byte ${chunk.offsetOf(entry)} of the RDB is there already: somebody else wrote it meanwhile, or the file holds it twice`,
         );
       }
     } else if (word === undefined || classifyRedisError(error).retryable) {

@@ -42,17 +42,18 @@ export class TakeBack {
       for (const [, spare] of from.spares) await flushDatabase(this.#lastly(), spare);
       await store.forget();
     } else if (run.policy === 'failIfNotEmpty') {
-      const checkpoint: ImportCheckpoint = { ...from, phase: 'undo', undone: phase, until, counts };
+      const undone = { phase: 'undo', undone: phase, spared: conflicts } as const;
+      const checkpoint: ImportCheckpoint = { ...from, ...undone, until, counts };
       await store.save(checkpoint);
-      await this.undo(checkpoint, conflicts);
+      await this.undo(checkpoint);
     }
     throw failure;
   }
 
-  /** Deletes what was restored, but for the keys that are `spared`: somebody else wrote them. */
-  async undo(checkpoint: ImportCheckpoint, spared: readonly Buffer[]): Promise<void> {
+  /** Deletes what was restored, and only that. */
+  async undo(checkpoint: ImportCheckpoint): Promise<void> {
     const { run, store, parts, totals } = this.#options;
-    const { part, until, undone: phase = 'data' } = checkpoint;
+    const { part, until, undone: phase = 'data', spared = [] } = checkpoint;
     const lastly = this.#lastly();
     const inputs = parts.map(({ input }) => input.by(lastly.patience));
     const options = { ...lastly, spared, now: run.clock.now(), inputs };

@@ -11,8 +11,8 @@ export interface UndoOptions extends KeyScanOptions {
   /** File and offset that nothing of that phase was sent from on. */
   readonly part: number;
   readonly until: number;
-  /** Keys that somebody else wrote meanwhile. */
-  readonly spared: readonly Buffer[];
+  /** Offsets of entries of that file that were not restored, since their keys were there. */
+  readonly spared: readonly number[];
   readonly now: number;
 }
 
@@ -24,14 +24,18 @@ export async function undo(options: UndoOptions): Promise<number> {
   const last = options.phase === 'suite' ? options.inputs.length - 1 : options.part;
   for (const [index, input] of options.inputs.slice(0, last + 1).entries()) {
     const until = index < options.part ? Infinity : index === options.part ? options.until : 0;
-    count += await undoPart(options, input, until);
+    const spared = new Set(index === options.part ? options.spared : []);
+    count += await undoPart(options, input, { until, spared });
   }
   return count;
 }
 
-async function undoPart(options: UndoOptions, input: RdbInput, until: number): Promise<number> {
+async function undoPart(
+  options: UndoOptions,
+  input: RdbInput,
+  { until, spared }: { readonly until: number; readonly spared: ReadonlySet<number> },
+): Promise<number> {
   const { phase, now } = options;
-  const spared = new Set(options.spared.map((key) => key.toString('latin1')));
   const parser = new RdbParser({ keepsValues: false });
   let batch: Buffer[] = [];
   let db = 0;
@@ -42,11 +46,12 @@ async function undoPart(options: UndoOptions, input: RdbInput, until: number): P
     batch = [];
   };
   const wasSent = (): boolean => {
-    const { key, itemOffset, expireAtMs } = parser;
+    const { itemOffset, expireAtMs } = parser;
     if (isModuleEntry(parser) || (expireAtMs !== undefined && expireAtMs <= now)) return false;
     const isOfPhase = isSuiteEntry(parser) === (phase === 'suite');
     const isSent = isOfPhase ? itemOffset < until : phase === 'suite';
-    return isSent && !spared.has(key.toString('latin1'));
+    // By the entry and not by its key: in a damaged file a key may stand twice, and the first one is ours then.
+    return isSent && !spared.has(itemOffset);
   };
   for await (const piece of input.read(0)) {
     parser.push(piece);

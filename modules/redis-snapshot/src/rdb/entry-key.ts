@@ -55,8 +55,8 @@ export class EntryKey {
     else to.append(this.#own);
   }
 
-  /** Another piece comes: what lies in this one has to be held. */
+  /** Another piece comes: what lies in this one has to be kept. */
   hold(): void {
-    this.#own ??= this.bytes;
+    this.#own ??= Buffer.from(this.bytes);
   }
 }

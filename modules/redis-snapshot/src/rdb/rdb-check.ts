@@ -58,7 +58,7 @@ export class RdbCheck {
     this.#visit = visit;
   }
 
-  /** Takes the next piece of the file, which must not be changed afterwards. */
+  /** Takes the next piece of the file; what is left of the one before was kept. */
   push(piece: Buffer): void {
     const parser = this.#parser;
     parser.push(piece);

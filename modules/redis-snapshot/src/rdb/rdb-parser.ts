@@ -141,6 +141,7 @@ export class RdbParser {
     return this.#key.begins(prefix);
   }
 
+  /** The next piece of the file; what lies in the one before is not looked at any more. */
   push(piece: Buffer): void {
     const cursor = this.#cursor;
     const state = this.#state;
@@ -148,7 +149,8 @@ export class RdbParser {
     if (state === 'value') this.#key.hold();
     if (this.#keepsValues && (state === 'value' || state === 'function')) {
       // A few bytes of a header may be left unread; they come again with the next piece.
-      if (cursor.pos > this.#valuePos) this.#pieces.push(cursor.bytes.subarray(this.#valuePos, cursor.pos));
+      if (cursor.pos > this.#valuePos)
+        this.#pieces.push(Buffer.from(cursor.bytes.subarray(this.#valuePos, cursor.pos)));
       this.#valuePos = 0;
     }
     cursor.feed(piece);

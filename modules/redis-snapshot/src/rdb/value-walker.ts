@@ -29,10 +29,10 @@ export class ValueWalker {
 
   /** True when the value ends where the cursor is; false when more bytes are needed. */
   walk(cursor: RdbCursor): boolean {
-    for (;;) {
+    while (this.#depth > 0) {
       if (cursor.owed > 0) return false;
       const frame = this.#frames[this.#depth - 1];
-      if (frame === undefined) return true;
+      if (frame === undefined) break;
       const step = frame.steps[frame.index];
       if (step === undefined) {
         frame.index = 0;
@@ -40,6 +40,7 @@ export class ValueWalker {
         if (frame.rounds === 0) this.#depth -= 1;
       } else if (!this.#step(cursor, frame, step)) return false;
     }
+    return cursor.owed === 0;
   }
 
   #step(cursor: RdbCursor, frame: Frame, step: Step): boolean {
