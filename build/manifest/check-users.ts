@@ -27,7 +27,7 @@ export function checkUsers(
   if (redis === undefined)
     return modules.flatMap((module) => {
       const at = passwordVolume(module);
-      if (at === undefined) return [];
+      if (at === undefined || !inMemory(at.volume)) return [];
       // What its endpoint names is told there.
       const endpoint = desiredOf(content, module.name)?.['endpoint'];
       if (typeof endpoint === 'string' && left.includes(hostOf(endpoint).host)) return [];
@@ -66,6 +66,7 @@ function checkReader(module: DeployedModule, { redis, users, volumes }: Server):
   const { volume, file } = reads;
   const written = volumes.find(({ source }) => source === volume.source);
   if (written === undefined) {
+    if (!inMemory(volume)) return [];
     const problem = `the volume ${volume.source}, from which ${module.name} reads its password, must be mounted at /secrets/${volume.source.replace(/-secrets$/, '')}.`;
     return [error(optionPlace(redis, 'HostConfig.Mounts'), problem)];
   }
@@ -104,9 +105,15 @@ function checkReader(module: DeployedModule, { redis, users, volumes }: Server):
 function passwordVolume(module: DeployedModule): { volume: Volume; file: string } | undefined {
   const path = environmentOf(module)['REDIS_PASSWORD_FILE'] ?? '';
   const volume = volumesOf(module).find(
-    ({ source, target }) => source.endsWith('-secrets') && path.startsWith(`${target}/`),
+    ({ source, target }) => /^[^/].*-secrets$/.test(source) && path.startsWith(`${target}/`),
   );
   return volume === undefined ? undefined : { volume, file: path.slice(volume.target.length + 1) };
+}
+
+/** Whether the volume is empty at first. Any other kind may be filled by somebody else. */
+function inMemory({ driver }: Volume): boolean {
+  const options = isRecord(driver) ? driver['Options'] : undefined;
+  return isRecord(options) && options['type'] === 'tmpfs';
 }
 
 function volumesOf({ hostConfig }: DeployedModule): Volume[] {

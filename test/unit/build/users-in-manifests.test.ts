@@ -82,6 +82,15 @@ const cases: readonly (readonly [title: string, change: (t: Template) => void, e
     [[`${modules}.redis-client.env.REDIS_PASSWORD_FILE`, /redis writes the password to \/secrets\/redis\.$/]],
   ],
   [
+    'a folder of the host, which somebody else fills',
+    (t) => {
+      t.host('redis-client')['Mounts'] = [];
+      (t.host('redis-client')['Binds'] as string[]).push('/etc/redis-client-secrets:/secrets:ro');
+      t.module('redis-client').env['REDIS_USERNAME'] = { value: 'own' };
+    },
+    [],
+  ],
+  [
     'no file of a volume at all, which is another way to log in',
     (t) => {
       const { env } = t.module('redis-client');
