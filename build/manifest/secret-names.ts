@@ -15,7 +15,7 @@ const made = new RegExp(
 const camelChosen = new RegExp(`[a-z](?:Pass|Pwd)${suffix}`);
 const camelMade = new RegExp(`[a-z](?:Auth|Sas)${suffix}`);
 /** A switch, such as ALLOW_EMPTY_PASSWORD=yes, or the name of a way to log in. */
-const switches = /^(?:true|false|yes|no|on|off|none|basic|bearer|digest|plain)$/i;
+const switches = /^(?:true|false|yes|no|on|off|none|null|basic|bearer|digest|plain)$/i;
 /** Parts of an object that are beside a secret and not the secret. */
 const beside = /^(?:comment|description|type|kind|name|user(?:name)?|url|endpoint|path|folder|\w*file)$/i;
 

@@ -30,8 +30,9 @@ const before: readonly (readonly [RegExp, string])[] = [
   [/(?=-----BEGIN [A-Z ]*PRIVATE KEY-----)/g, 'a private key'],
 ];
 
-/** NAME=VALUE of a variable or in a list, `--name=value` and `--name value` of a command. */
-const named = /(?:^|[\s;,&?("'`])(?:([\w.-]+)=|--?([a-z][\w.-]*)\s+)["']?(?=([^\s"';,&`]*))/gi;
+/** NAME=VALUE of a variable or in a list, `--name=value` and `--name value` of a command, and "name": "value" of JSON. */
+const named =
+  /(?:(?:^|[\s;,&?("'`])(?:([\w.-]+)=|--?([a-z][\w.-]*)\s+)["']?|\\?"([\w.-]+)\\?"\s*:\s*(?:\\?")?)(?=([^\s"';,&`\\[\]{}]*))/gi;
 
 /** The first secret in a text, by what is around it. */
 export function secretIn(text: string, { shell, open }: Reading): SecretText | undefined {
@@ -42,8 +43,8 @@ export function secretIn(text: string, { shell, open }: Reading): SecretText | u
       const end = index + found.length;
       if (/^[^\s"'&;]/.test(text.slice(end)) && !isMade(end)) return { what, end };
     }
-  for (const { 0: found, 1: variable, 2: option, 3: value = '', index } of text.matchAll(named)) {
-    const name = (variable ?? option ?? '').replace(/^-+/, '');
+  for (const { 0: found, 1: variable, 2: option, 3: key, 4: value = '', index } of text.matchAll(named)) {
+    const name = (variable ?? option ?? key ?? '').replace(/^-+/, '');
     const end = index + found.length;
     if (!soundsSecret(name) || open.has(name) || isMade(end) || !holdsSecret(name, value)) continue;
     // An option after an option, and a shell's variable with the name of a file.

@@ -53,6 +53,16 @@ const refused: readonly (readonly [title: string, change: Change, path: string])
   ].map((name) => [`the variable ${name}`, env(name, { value: 'hunter2' }), `env.${name}`] as const),
   ['a password that is a number', env('PASSWORD', { value: 4711 }), 'env.PASSWORD'],
   ['a value with a comment', env('PASSWORD', { value: 'hunter2', comment: 'y' }), 'env.PASSWORD'],
+  [
+    'a password in JSON',
+    env('CONFIG', { value: '{"user": "u", "password": "hunter2"}' }),
+    'env.CONFIG.value',
+  ],
+  [
+    'a password in a connection string',
+    env('DB', { value: 'Host=h;Password=hunter2;Port=1' }),
+    'env.DB.value',
+  ],
   ['a list of passwords', twin({ passwords: ['hunter2'] }), '.passwords'],
   ['a password in an object', twin({ login: { password: { text: 'hunter2' } } }), '.login.password'],
   ['a header in a twin', twin({ headers: { Authorization: 'Bearer hunter2' } }), '.headers.Authorization'],
@@ -112,6 +122,11 @@ const taken: readonly (readonly [title: string, change: Change])[] = [
   ['an address that a shell makes', command('sh', '-c', 'exec program redis://u:$pw@redis:6379')],
   ['a redirection', command('sh', '-c', 'redis-cli --user operator ping >/dev/null')],
   ['a switch', env('ALLOW_EMPTY_PASSWORD', { value: 'yes' })],
+  ['JSON with the name of a file', env('CONFIG', { value: '{"passwordFile": "/run/x", "maxTokens": 5}' })],
+  [
+    'JSON without a password',
+    env('CONFIG', { value: '{"password": null, "token": "", "secret": {"file": "/run/x"}}' }),
+  ],
   ['a number of tokens', twin({ maxTokens: 5 })],
   ['a way to log in', env('MQTT_AUTH', { value: 'none' })],
   ['where a password is', twin({ password: { file: '/run/secrets/x' } })],
