@@ -1,5 +1,6 @@
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
 import { repositoryOf, tagOf } from '../../local-edge/src/agent/image-name.ts';
+import { entriesOf } from '../../local-edge/src/manifest/record.ts';
 import type { Content, DeployedModule } from './content.ts';
 import { desiredOf, envPlace, environmentOf, error, optionPlace, twinPlace } from './content.ts';
 
@@ -145,8 +146,7 @@ function isLoopback(host: string): boolean {
 
 /** A certificate is a file of the host; the name of a volume stands for one that is empty. */
 function folderProblems(module: DeployedModule, folder: string, problem: string): Finding[] {
-  const binds = module.hostConfig['Binds'];
-  return (Array.isArray(binds) ? (binds as unknown[]) : []).flatMap((bind, index) =>
+  return entriesOf(module.hostConfig['Binds']).flatMap((bind, index) =>
     typeof bind === 'string' && bind.split(':')[1] === folder && !bind.startsWith('/')
       ? [error(optionPlace(module, `HostConfig.Binds[${index}]`), problem)]
       : [],

@@ -1,7 +1,6 @@
 import { posix } from 'node:path';
-import { isRecord } from '../../local-edge/src/manifest/record.ts';
-
-type Wrong = (path: string, problem: string) => void;
+import { entriesOf, isRecord } from '../../local-edge/src/manifest/record.ts';
+import type { Wrong } from './content.ts';
 
 const bindModes = new Set(
   'ro rw z Z shared slave private rshared rslave rprivate nocopy cached delegated consistent'.split(' '),
@@ -17,9 +16,9 @@ export function checkMounts(host: Record<string, unknown>, wrong: Wrong): void {
     else if (targets.has(target)) wrong(path, `${target} is the target of two mounts.`);
     targets.add(target);
   };
-  for (const [index, mount] of listOf(host['Mounts']).entries())
+  for (const [index, mount] of entriesOf(host['Mounts']).entries())
     if (isRecord(mount)) checkMount(mount, `HostConfig.Mounts[${index}]`, { wrong, claim });
-  for (const [index, bind] of listOf(host['Binds']).entries())
+  for (const [index, bind] of entriesOf(host['Binds']).entries())
     if (typeof bind === 'string') checkBind(bind, `HostConfig.Binds[${index}]`, { wrong, claim });
   for (const target of Object.keys(isRecord(host['Tmpfs']) ? host['Tmpfs'] : {}))
     claim(`HostConfig.Tmpfs['${target}']`, target);
@@ -53,10 +52,6 @@ function checkBind(bind: string, path: string, { wrong, claim }: How): void {
   )
     wrong(path, 'it must be source:target or source:target:mode, with a mode such as ro, rw or z.');
   claim(path, target);
-}
-
-function listOf(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [];
 }
 
 function isVolumeName(text: string): boolean {

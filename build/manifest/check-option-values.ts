@@ -1,8 +1,7 @@
 import { isIP } from 'node:net';
 import { didYouMean } from '../../local-edge/src/cli/did-you-mean.ts';
-import { isRecord } from '../../local-edge/src/manifest/record.ts';
-
-type Wrong = (path: string, problem: string) => void;
+import { entriesOf, isRecord } from '../../local-edge/src/manifest/record.ts';
+import type { Wrong } from './content.ts';
 
 const LEAST_MEMORY = 6 * 1024 * 1024;
 const restartPolicies = ['', 'no', 'always', 'unless-stopped', 'on-failure'];
@@ -76,7 +75,7 @@ function checkPorts(bindings: unknown, wrong: Wrong): void {
     const path = `HostConfig.PortBindings['${port}']`;
     const number = Number(/^(\d+)(?:\/(?:tcp|udp|sctp))?$/.exec(port)?.[1] ?? 0);
     if (number < 1 || number > 65_535) wrong(path, 'a port is a number from 1 to 65535 with /tcp or /udp.');
-    for (const binding of Array.isArray(list) ? (list as unknown[]) : []) {
+    for (const binding of entriesOf(list)) {
       const { HostPort: host, HostIp: address } = isRecord(binding) ? binding : {};
       if (typeof host !== 'string' || !/^\d{1,5}$/.test(host) || Number(host) < 1 || Number(host) > 65_535)
         wrong(path, 'HostPort must be a text with a port from 1 to 65535; without one the engine takes any.');
@@ -91,6 +90,6 @@ function checkPorts(bindings: unknown, wrong: Wrong): void {
 
 /** The texts of a list, or none when it is no list of texts. */
 function textsOf(value: unknown): string[] {
-  const list: unknown[] = Array.isArray(value) ? value : [];
+  const list = entriesOf(value);
   return list.every((one) => typeof one === 'string') ? list : [];
 }

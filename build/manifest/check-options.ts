@@ -3,19 +3,16 @@ import type { Finding } from '../../local-edge/src/manifest/finding.ts';
 import { isRecord } from '../../local-edge/src/manifest/record.ts';
 import { checkMounts } from './check-mounts.ts';
 import { checkValues } from './check-option-values.ts';
-import type { DeployedModule } from './content.ts';
+import type { DeployedModule, Wrong } from './content.ts';
 import { error, optionPlace } from './content.ts';
 import { containerShapes, hostShapes } from './option-shapes.ts';
 import type { Shape, Shapes } from './option-shapes.ts';
-
-type Wrong = (path: string, problem: string) => void;
 
 /** createOptions against Docker's container create request: the names that it knows, the types of their values, and its own limits. */
 export function checkOptions(module: DeployedModule): Finding[] {
   if (module.options === null) return [];
   const findings: Finding[] = [];
-  const wrong = (path: string, problem: string): void =>
-    void findings.push(error(optionPlace(module, path), problem));
+  const wrong: Wrong = (path, problem) => void findings.push(error(optionPlace(module, path), problem));
   const shapes = new Map([...containerShapes, ['HostConfig', { object: hostShapes }] as const]);
   checkNames(module.options, shapes, '', wrong);
   checkValues(module.options, module.hostConfig, wrong);

@@ -1,5 +1,5 @@
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
-import { isRecord } from '../../local-edge/src/manifest/record.ts';
+import { entriesOf, isRecord } from '../../local-edge/src/manifest/record.ts';
 import { commandOf } from './check-endpoints.ts';
 import type { DeployedModule } from './content.ts';
 import { envPlace, environmentOf, error, optionPlace } from './content.ts';
@@ -25,7 +25,7 @@ export function checkHostPorts(modules: readonly DeployedModule[]): Finding[] {
   for (const module of modules) {
     const bindings = module.hostConfig['PortBindings'];
     for (const [key, list] of Object.entries(isRecord(bindings) ? bindings : {})) {
-      for (const binding of Array.isArray(list) ? (list as unknown[]) : []) {
+      for (const binding of entriesOf(list)) {
         const { HostPort: host, HostIp: ip } = isRecord(binding) ? binding : {};
         if (typeof host !== 'string' || host === '') continue;
         // The engine reads 0443 as 443.

@@ -1,5 +1,6 @@
 import { didYouMean } from '../../local-edge/src/cli/did-you-mean.ts';
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
+import { memberPath } from '../../local-edge/src/manifest/finding.ts';
 import { isRecord } from '../../local-edge/src/manifest/record.ts';
 import { error } from './content.ts';
 import type { Content } from './content.ts';
@@ -25,7 +26,7 @@ export function checkSchema(content: Content, others: readonly Finding[]): Findi
 
 function findingOf({ path, property, ...refusal }: Refusal): Finding {
   return error(
-    placeOf(property === undefined ? path : [...path, property]),
+    (property === undefined ? path : [...path, property]).reduce(memberPath, '$'),
     sentence({ ...refusal, property }),
   );
 }
@@ -39,10 +40,6 @@ function isTheOneToTell({ keyword, schemaPath, value, path }: Refusal): boolean 
   if (keyword === 'anyOf') return !isRecord(value);
   if (ofObject) return path.length > ROUTE_DEPTH || keyword !== 'type';
   return !schemaPath.includes('/anyOf/');
-}
-
-function placeOf(path: readonly string[]): string {
-  return path.reduce((at, key) => at + (/^[\w$-]+$/.test(key) ? `.${key}` : `['${key}']`), '$');
 }
 
 const types: Readonly<Record<string, string>> = {

@@ -1,4 +1,5 @@
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
+import { memberPath } from '../../local-edge/src/manifest/finding.ts';
 import { isRecord } from '../../local-edge/src/manifest/record.ts';
 import type { Content, DeployedModule } from './content.ts';
 import { envPlace, environmentOf, error, twinPlace } from './content.ts';
@@ -26,7 +27,7 @@ export function checkSecrets(
   for (const module of modules) {
     if (module.options !== null)
       walk(module.options, `${module.place}.settings.createOptions`, { found, open, shell: false });
-    findings.push(...checkUsers(module));
+    findings.push(...checkRules(module));
     const fields = own.get(module.name)?.fields ?? {};
     const names = Object.values(fields).flatMap(({ secret, env, twin }) =>
       secret ? [...env, ...(twin === null ? [] : [twin])] : [],
@@ -48,7 +49,7 @@ export function withoutSecrets(findings: readonly Finding[]): Finding[] {
 }
 
 /** The lists of commands that the Redis of the templates makes its users of: it gives each its password itself. */
-function checkUsers(module: DeployedModule): Finding[] {
+function checkRules(module: DeployedModule): Finding[] {
   return Object.entries(environmentOf(module)).flatMap(([name, rules]) =>
     name.startsWith('ACL_') && /(?:^|\s)(?:[>#]|nopass(?:\s|$))/i.test(rules)
       ? [
@@ -81,7 +82,7 @@ function walk(value: unknown, path: string, how: Walk): void {
     walkList(value, path, how);
   } else if (isRecord(value)) {
     for (const [key, one] of Object.entries(value)) {
-      const at = `${path}${/^[\w$-]+$/.test(key) ? `.${key}` : `['${key}']`}`;
+      const at = memberPath(path, key);
       // The text of createOptions is looked at as the object that it holds.
       if (/^createOptions\d*$/i.test(key) || logins.test(at)) continue;
       if (soundsSecret(key) && !open.has(key) && holdsSecret(key, one)) found(at, `the value of ${key}`);

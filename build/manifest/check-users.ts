@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { didYouMean } from '../../local-edge/src/cli/did-you-mean.ts';
 import type { Finding } from '../../local-edge/src/manifest/finding.ts';
-import { isRecord } from '../../local-edge/src/manifest/record.ts';
+import { entriesOf, isRecord } from '../../local-edge/src/manifest/record.ts';
 import { commandOf, hostOf } from './check-endpoints.ts';
 import type { Content, DeployedModule } from './content.ts';
 import { desiredOf, envPlace, environmentOf, error, optionPlace } from './content.ts';
@@ -117,10 +117,8 @@ function inMemory({ driver }: Volume): boolean {
 }
 
 function volumesOf({ hostConfig }: DeployedModule): Volume[] {
-  const mounts: unknown[] = Array.isArray(hostConfig['Mounts']) ? hostConfig['Mounts'] : [];
-  const binds: unknown[] = Array.isArray(hostConfig['Binds']) ? hostConfig['Binds'] : [];
   return [
-    ...mounts.flatMap((mount, index) => {
+    ...entriesOf(hostConfig['Mounts']).flatMap((mount, index) => {
       if (!isRecord(mount) || mount['Type'] !== 'volume') return [];
       const options = mount['VolumeOptions'];
       return {
@@ -130,7 +128,7 @@ function volumesOf({ hostConfig }: DeployedModule): Volume[] {
         path: `HostConfig.Mounts[${index}]`,
       };
     }),
-    ...binds.map((bind, index) => {
+    ...entriesOf(hostConfig['Binds']).map((bind, index) => {
       const [source = '', target = ''] = String(bind).split(':');
       return { source, target, driver: undefined, path: `HostConfig.Binds[${index}]` };
     }),

@@ -38,6 +38,9 @@ export function deployedModules(content: Content): DeployedModule[] {
   });
 }
 
+/** Tells what is wrong with a part of createOptions, by its path there. */
+export type Wrong = (path: string, problem: string) => void;
+
 /** JSON path of a part of createOptions, which the manifest holds as text. */
 export function optionPlace(module: DeployedModule, path: string): string {
   return `${module.place}.settings.createOptions.${path}`;

@@ -3,7 +3,7 @@ import type { DesiredModule } from '../agent/desired-modules.ts';
 import type { ModuleLog } from '../agent/module-log.ts';
 import type { ModuleRun, ModuleRunner } from '../agent/module-runner.ts';
 import { EdgeError } from '../errors.ts';
-import { isRecord } from '../manifest/record.ts';
+import { entriesOf, isRecord } from '../manifest/record.ts';
 import { containerRequest, stateLabel, stopSeconds } from './container-request.ts';
 import { followContainer, stopContainer } from './container-run.ts';
 import { EngineError } from './engine-client.ts';
@@ -37,7 +37,7 @@ export class ContainerRunner implements ModuleRunner {
     const { engine, stateDir } = this.#options;
     const query = { all: '1', filters: JSON.stringify({ label: [`${stateLabel}=${stateDir}`] }) };
     const left = await engine.client.call('GET', '/containers/json', { query });
-    const found = (Array.isArray(left) ? (left as unknown[]) : []).filter(isRecord);
+    const found = entriesOf(left).filter(isRecord);
     await Promise.all(
       found.map(async ({ Id: id }) => {
         await stopContainer(engine.client, String(id), leftoverSeconds);

@@ -1,5 +1,5 @@
 import { EdgeError } from '../errors.ts';
-import { isRecord } from '../manifest/record.ts';
+import { entriesOf, isRecord } from '../manifest/record.ts';
 import { EngineClient, EngineError, engineSocket } from './engine-client.ts';
 
 /** The network of IoT Edge on a device; here it is made when it is missing, and left as on a device. */
@@ -62,7 +62,7 @@ function gatewayOf(network: unknown): string | undefined {
 }
 
 function nameOf(version: Record<string, unknown>): string {
-  const components = Array.isArray(version['Components']) ? (version['Components'] as unknown[]) : [];
+  const components = entriesOf(version['Components']);
   const first = components.find(isRecord);
   const name = first?.['Name'];
   const number = version['Version'];

@@ -8,6 +8,11 @@ export interface Finding {
   readonly problem: string;
 }
 
+/** Path of a member: `at.key`, or `at['a key']`. */
+export function memberPath(at: string, key: string): string {
+  return at + (/^[\w$-]+$/.test(key) ? `.${key}` : `['${key}']`);
+}
+
 /** One line per finding, errors first. */
 export function describeFindings(findings: readonly Finding[]): string {
   return [...findings]

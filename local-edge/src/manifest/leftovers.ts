@@ -1,5 +1,6 @@
 import { joinCreateOptions } from './create-options.ts';
 import type { Finding } from './finding.ts';
+import { memberPath } from './finding.ts';
 import { readPlaceholder } from './module-images.ts';
 import { isRecord } from './record.ts';
 
@@ -34,7 +35,7 @@ function walk(content: unknown, path: string, context: Context): Finding[] {
         .filter(([key]) => options === undefined || !/^createOptions\d*$/i.test(key))
         .flatMap(([key, value]) => [
           ...ofText(key, path, context),
-          ...walk(value, `${path}${/^[\w$-]+$/.test(key) ? `.${key}` : `['${key}']`}`, {
+          ...walk(value, memberPath(path, key), {
             ...context,
             isCommand: context.isCommand || (path.includes('.createOptions') && commands.test(key)),
           }),
