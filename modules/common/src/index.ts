@@ -24,7 +24,7 @@ export { createMetrics } from './metrics.ts';
 export type { ModuleContext, ModuleDefinition, Part } from './runner/module.ts';
 export { FingerprintSet, fingerprint } from './fingerprint-set.ts';
 export { redactText } from './redact.ts';
-export { CommandBuffer, readBulk } from './redis/command-buffer.ts';
+export { CommandBuffer, readBulk, viewOf } from './redis/command-buffer.ts';
 export type { RedisClient } from './redis/redis-clients.ts';
 export type { RedisConnectionOptions } from './redis/redis-connection.ts';
 export { RedisConnection } from './redis/redis-connection.ts';

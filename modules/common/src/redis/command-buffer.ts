@@ -203,7 +203,8 @@ function writeBulk(
   return to + size + 2;
 }
 
-function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+/** A view of the same memory. */
+export function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
   return new DataView(buffer, byteOffset, length);
 }
 

@@ -1,3 +1,5 @@
+import { viewOf } from '@iotedge-redis/common';
+
 const QUOTE = 0x22;
 const SPARE_BYTES = 64 * 1024;
 /** Records are copied four bytes at a time: so many may be looked at behind the last one. */
@@ -39,10 +41,6 @@ export interface RecordFields {
   readonly view: DataView;
   readonly start: number;
   readonly ends: FieldEnds;
-}
-
-export function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
-  return new DataView(buffer, byteOffset, length);
 }
 
 /** Each field as a stretch of the block. */

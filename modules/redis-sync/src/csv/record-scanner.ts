@@ -1,7 +1,8 @@
+import { viewOf } from '@iotedge-redis/common';
 import { PairScan } from './pair-scan.ts';
 import type { PairLimits } from './pair-scan.ts';
 import { QuotedScan } from './quoted-scan.ts';
-import { FieldEnds, SLACK_BYTES, viewOf } from './record-fields.ts';
+import { FieldEnds, SLACK_BYTES } from './record-fields.ts';
 import type { RecordFields } from './record-fields.ts';
 import type { RowList } from '../rows/row-list.ts';
 import type { Malformation } from '../rows/row.ts';
