@@ -1,14 +1,13 @@
-import { mkdir, open, readFile, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SuiteError, errorText } from '@iotedge-redis/common';
 import type { SnapshotPart } from '../storage/manifest.ts';
+import { roomOn } from '../storage/volume-room.ts';
 
 /** What is known of a file once it is whole. */
 export type SpooledFacts = Omit<SnapshotPart, 'blob'>;
 
-/** Room on the volume that is left to others. */
-const RESERVE_BYTES = 64 * 1024 * 1024;
 const WRITE_BYTES = 1024 * 1024;
 
 /** One file on the volume: written by one, read behind the writer by another. */
@@ -36,8 +35,7 @@ export class SpoolFile {
     const folder = join(path, '..');
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await remove(path);
-    const { bavail, bsize } = await statfs(folder);
-    const free = Math.max(0, bavail * bsize - RESERVE_BYTES);
+    const free = await roomOn(folder);
     if (neededBytes !== undefined && neededBytes > free) {
       throw new SuiteError(
         'TOO_LARGE',

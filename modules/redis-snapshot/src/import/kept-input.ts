@@ -1,9 +1,10 @@
-import { mkdir, open, rm, statfs } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SuiteError, errorText } from '@iotedge-redis/common';
 import type { Log } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
+import { roomOn } from '../storage/volume-room.ts';
 import type { RdbInput } from './rdb-input.ts';
 
 export interface KeptInput extends RdbInput {
@@ -11,8 +12,7 @@ export interface KeptInput extends RdbInput {
   close(): Promise<void>;
 }
 
-/** Room on the volume that is left to others; looked at anew with every so many bytes. */
-const RESERVE_BYTES = 64 * 1024 * 1024;
+/** The room on the volume is looked at anew with every so many bytes. */
 const LOOK_BYTES = 16 * 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 
@@ -110,8 +110,7 @@ class Draft {
   }
 
   async #look(): Promise<void> {
-    const { bavail, bsize } = await statfs(dirname(this.#path));
-    if (bavail * bsize < RESERVE_BYTES + LOOK_BYTES) throw new Error('the volume has no room');
+    if ((await roomOn(dirname(this.#path))) < LOOK_BYTES) throw new Error('the volume has no room');
     this.#lookAt = this.#written + LOOK_BYTES;
   }
 }
