@@ -5,6 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Crc64, SuiteError } from '@iotedge-redis/common';
@@ -203,37 +204,36 @@ async function keysLeft(port: number): Promise<readonly string[]> {
   return BULK_KEYS.filter((_, at) => values[at] === 'mine');
 }
 
-test('SN-15 a key that somebody else writes meanwhile ends an import into an empty Redis, and stays', async (t) => {
+/** An import over a slow link into an empty Redis, where somebody else writes some of its keys meanwhile. */
+async function contested(t: TestContext, options: ImportFileOptions = {}) {
   const source = await startRedis(t);
   const file = await bigFile(source);
   const target = await startRedis(t);
   const proxy = await startFaultProxy(t, target);
   proxy.set({ kind: 'trickle', bytesPerSecond: 100_000 });
   let taking: Promise<readonly string[]> | undefined;
-  const failure = await outcomeOf(proxy.port, file, {
+  const outcome = outcomeOf(proxy.port, file, {
+    ...options,
     onProgress: ({ phase }) => {
       if (phase === 'data') taking ??= takeKeys(target.port);
     },
   });
-  assert.equal(failure?.code, 'CONFLICT');
-  const taken = (await taking) ?? [];
-  assert.ok(taken.length > 0);
-  assert.deepEqual(await keysLeft(target.port), taken);
+  const assertSpared = async (): Promise<void> => {
+    const taken = (await taking) ?? [];
+    assert.ok(taken.length > 0);
+    assert.deepEqual(await keysLeft(target.port), taken);
+  };
+  return { file, target, proxy, outcome, assertSpared };
+}
+
+test('SN-15 a key that somebody else writes meanwhile ends an import into an empty Redis, and stays', async (t) => {
+  const { outcome, assertSpared } = await contested(t);
+  assert.equal((await outcome)?.code, 'CONFLICT');
+  await assertSpared();
 });
 
 test('SN-15 keys of somebody else stay, too, where taking an import back is cut short and done by a later start', async (t) => {
-  const source = await startRedis(t);
-  const file = await bigFile(source);
-  const target = await startRedis(t);
-  const proxy = await startFaultProxy(t, target);
-  proxy.set({ kind: 'trickle', bytesPerSecond: 100_000 });
-  let taking: Promise<readonly string[]> | undefined;
-  const importing = outcomeOf(proxy.port, file, {
-    giveUpAfterMs: 500,
-    onProgress: ({ phase }) => {
-      if (phase === 'data') taking ??= takeKeys(target.port);
-    },
-  });
+  const { file, target, proxy, outcome, assertSpared } = await contested(t, { giveUpAfterMs: 500 });
   const phase = (): Promise<unknown> =>
     withRedis(target.port, async (client) => {
       const text = await client.get('iotedge-redis:redis-snapshot:test:import');
@@ -245,12 +245,10 @@ test('SN-15 keys of somebody else stay, too, where taking an import back is cut 
   }
   proxy.set({ kind: 'refuse' });
   proxy.breakAll();
-  assert.ok((await importing) instanceof SuiteError);
+  assert.ok((await outcome) instanceof SuiteError);
   assert.equal(await phase(), 'undo');
   assert.equal((await outcomeOf(target.port, file, {}))?.code, 'STOPPED');
-  const taken = (await taking) ?? [];
-  assert.ok(taken.length > 0);
-  assert.deepEqual(await keysLeft(target.port), taken);
+  await assertSpared();
 });
 
 test('an import outlives a lost link, and begins again when Redis comes back without what it had restored', async (t) => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { imageCommand } from '../../bench/image-command.ts';
 import { usageOf } from '../../bench/process-usage.ts';
 import { CONTAINER, startAzurite } from '../helpers/azurite.ts';
 import type { TestAzurite } from '../helpers/azurite.ts';
@@ -99,19 +101,14 @@ test('AM-6 RS-37 a host in NO_PROXY is reached without the proxy', async (t) => 
 });
 
 test('RS-12 fifteen times as many rows take no more memory', async (t) => {
+  const image = imageCommand(join(import.meta.dirname, '../../modules/redis-sync/Dockerfile.amd64'));
   const peakOf = async (rows: number): Promise<number> => {
     const lines = Array.from({ length: rows }, (_, at) => `key${at}:value-${String(at).padStart(24, '.')}\n`);
     await azurite.upload('size.csv', lines.join(''));
     await client.flushall();
     const module = await startModuleProcess(t, MAIN, {
-      // As the image starts it.
-      flags: ['--max-semi-space-size=2'],
-      environment: {
-        ...environment(),
-        BLOB_FILE_NAME: 'size.csv',
-        MALLOC_ARENA_MAX: '1',
-        V8_FLAGS_WHEN_UP: '--heap-growing-percent=20,--no-maglev',
-      },
+      flags: image.flags,
+      environment: { ...image.environment, ...environment(), BLOB_FILE_NAME: 'size.csv' },
     });
     await module.until(/import done/, 120_000);
     assert.equal(await client.dbsize(), rows + 1);

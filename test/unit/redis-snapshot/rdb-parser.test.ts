@@ -16,19 +16,21 @@ const time = Buffer.alloc(8, 2);
 /** Bodies of the types by number, built by hand from the description of the format. */
 const pending = (...more: Buffer[]): Buffer => Buffer.concat([bytes(1), id, ...more]);
 const streamHead = Buffer.concat([bytes(1), text('0123456789abcdef'), text('listpack'), bytes(3, 9, 1)]);
-const streamOfType21 = Buffer.concat([
-  streamHead,
-  bytes(1, 1, 1, 1, 9),
-  bytes(1),
-  text('g'),
-  bytes(1, 2, 3),
-  pending(time, bytes(1)),
-  bytes(1),
-  text('c'),
-  time,
-  time,
-  pending(),
-]);
+/** With one group of one consumer, of which later types keep a second time. */
+const streamWithGroup = (...times: Buffer[]): Buffer =>
+  Buffer.concat([
+    streamHead,
+    bytes(1, 1, 1, 1, 9),
+    bytes(1),
+    text('g'),
+    bytes(1, 2, 3),
+    pending(time, bytes(1)),
+    bytes(1),
+    text('c'),
+    ...times,
+    pending(),
+  ]);
+const streamOfType21 = streamWithGroup(time, time);
 const BODIES: readonly (readonly [type: number, body: Buffer])[] = [
   [0, text('value')],
   [0, bytes(0xc0, 5)],
@@ -67,21 +69,7 @@ const BODIES: readonly (readonly [type: number, body: Buffer])[] = [
     ]),
   ],
   [18, Buffer.concat([bytes(2, 1), text('plain'), bytes(2), text('listpack')])],
-  [
-    19,
-    Buffer.concat([
-      streamHead,
-      bytes(1, 1, 1, 1, 9),
-      bytes(1),
-      text('g'),
-      bytes(1, 2, 3),
-      pending(time, bytes(1)),
-      bytes(1),
-      text('c'),
-      time,
-      pending(),
-    ]),
-  ],
+  [19, streamWithGroup(time)],
   [21, streamOfType21],
   [24, Buffer.concat([time, bytes(1, 3), text('a'), text('b')])],
   [25, Buffer.concat([time, text('listpack')])],
