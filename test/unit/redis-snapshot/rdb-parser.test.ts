@@ -191,6 +191,48 @@ test('SN-11 what lies in a piece is not looked at any more once the next one has
   }
 });
 
+const sized = (size: number, fill: number): Buffer =>
+  Buffer.concat([bytes(0x80, 0, 0, size >> 8, size & 0xff), Buffer.alloc(size, fill)]);
+/** Of a size that real files have: keys and values begin in one piece and end in another, some of them far into it. */
+const LONG = fileOf(
+  Array.from({ length: 120 }, (_, index) =>
+    Buffer.concat([
+      bytes(0),
+      sized((index * 977) % 9000, index),
+      sized((index * 3571) % (index % 3 === 0 ? 30_000 : 90), 255 - index),
+    ]),
+  ),
+);
+
+test('SN-11 finds the same in long pieces, whose memory is used again, wherever they are cut', () => {
+  const expected = read([LONG]);
+  assert.equal(expected.length, 121);
+  for (const sizes of [[4096], [4097], [5000, 1], [9000, 4095, 3], [65_536], [200_000, 10]]) {
+    let before = Buffer.alloc(0);
+    const fresh = function* (): Generator<Buffer> {
+      for (const piece of cut(LONG, sizes)) {
+        const given = Buffer.from(piece);
+        yield given;
+        before.fill(0xee);
+        before = given;
+      }
+    };
+    assert.deepEqual(read(fresh()), expected, String(sizes));
+  }
+});
+
+test('SN-10 bytes behind the end are refused also where the end lies in the seam of two long pieces', () => {
+  // The first piece ends inside of the value's length, and the seam with the file.
+  const file = fileOf([bytes(0), text('key'), sized(4084, 1)]);
+  const more = Buffer.concat([file, Buffer.alloc(10_000, 1)]);
+  for (const first of [file.length - 4096, file.length - 4095, file.length - 1, file.length])
+    assert.throws(
+      () => check(more, [first, 20_000]),
+      (error: unknown) => error instanceof RdbFailure && error.offset === file.length,
+      String(first),
+    );
+});
+
 function check(file: Buffer, sizes: readonly number[]): void {
   const checked = new RdbCheck();
   for (const piece of cut(file, sizes)) checked.push(piece);

@@ -16,6 +16,9 @@ export const DECIMAL = -3;
 /** What a module wrote: parts behind an opcode each, up to opcode 0. */
 export const MODULE = -4;
 
+/** How most values are laid out. */
+export const ONE_STRING: readonly Step[] = [STRING];
+
 const STREAM_ID = 16;
 const TIME = 8;
 
@@ -44,32 +47,32 @@ interface Layout {
 }
 
 const SHARED: Readonly<Record<number, Layout>> = {
-  0: { steps: [STRING], since: 1 },
+  0: { steps: ONE_STRING, since: 1 },
   1: { steps: [[STRING]], since: 1 },
   2: { steps: [[STRING]], since: 1 },
   3: { steps: [[STRING, DECIMAL]], since: 1 },
   4: { steps: [[STRING, STRING]], since: 1 },
   5: { steps: [[STRING, 8]], since: 8 },
   7: { steps: [LENGTH, MODULE], since: 8 },
-  9: { steps: [STRING], since: 2 },
-  10: { steps: [STRING], since: 2 },
-  11: { steps: [STRING], since: 2 },
-  12: { steps: [STRING], since: 2 },
-  13: { steps: [STRING], since: 4 },
+  9: { steps: ONE_STRING, since: 2 },
+  10: { steps: ONE_STRING, since: 2 },
+  11: { steps: ONE_STRING, since: 2 },
+  12: { steps: ONE_STRING, since: 2 },
+  13: { steps: ONE_STRING, since: 4 },
   14: { steps: [[STRING]], since: 7 },
   15: { steps: stream(1), since: 9 },
-  16: { steps: [STRING], since: 10 },
-  17: { steps: [STRING], since: 10 },
+  16: { steps: ONE_STRING, since: 10 },
+  17: { steps: ONE_STRING, since: 10 },
   18: { steps: [[LENGTH, STRING]], since: 10 },
   19: { steps: stream(2), since: 10 },
-  20: { steps: [STRING], since: 11 },
+  20: { steps: ONE_STRING, since: 11 },
   21: { steps: stream(3), since: 11 },
 };
 
 /** Hashes whose fields expire: those of the release candidates of 7.4 (22, 23), and those of the release; streams of 8.6. */
 const REDIS: Readonly<Record<number, Layout>> = {
   22: { steps: [[LENGTH, STRING, STRING]], since: 12 },
-  23: { steps: [STRING], since: 12 },
+  23: { steps: ONE_STRING, since: 12 },
   24: { steps: [TIME, [LENGTH, STRING, STRING]], since: 12 },
   25: { steps: [TIME, STRING], since: 12 },
   26: { steps: stream(4), since: 13 },
@@ -82,6 +85,8 @@ const VALKEY: Readonly<Record<number, Layout>> = {
 /** Last version that both families write alike. */
 export const LAST_SHARED_VERSION = 11;
 export const MODULE_TYPE = 7;
+/** A type is a byte. */
+export const TYPES = 256;
 
 /** Whether a server whose own version is `version` can know the type. */
 export function isTypeKnownTo(family: Family, version: number, type: number): boolean {
@@ -94,7 +99,6 @@ export function layoutsOf(family: Family): readonly (readonly Step[] | undefined
   return family === 'redis' ? REDIS_LAYOUTS : VALKEY_LAYOUTS;
 }
 
-const TYPES = 256;
 const REDIS_LAYOUTS = Array.from({ length: TYPES }, (_, type) => find('redis', type)?.steps);
 const VALKEY_LAYOUTS = Array.from({ length: TYPES }, (_, type) => find('valkey', type)?.steps);
 

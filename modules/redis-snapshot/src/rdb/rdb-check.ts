@@ -1,4 +1,4 @@
-import { typeName } from './layouts.ts';
+import { TYPES, typeName } from './layouts.ts';
 import type { Family } from './layouts.ts';
 import { RdbParser } from './rdb-parser.ts';
 
@@ -45,7 +45,8 @@ export interface RdbCheckOptions {
 export class RdbCheck {
   readonly #parser: RdbParser;
   readonly #databases = new Map<number, { keys: number; expires: number }>();
-  readonly #types = new Set<number>();
+  /** 1 for a type that was met: a set costs more for each key. */
+  readonly #types = new Uint8Array(TYPES);
   readonly #moduleTypes = new Set<string>();
   readonly #visit: KeyVisitor | undefined;
   #functions = 0;
@@ -84,7 +85,7 @@ export class RdbCheck {
       unread: parser.unread,
       databases: this.#databases,
       keys: this.#keys,
-      types: this.#types,
+      types: new Set([...this.#types.keys()].filter((type) => this.#types[type] === 1)),
       functions: this.#functions,
       moduleTypes: this.#moduleTypes,
       moduleAux: parser.moduleAux,
@@ -102,7 +103,7 @@ export class RdbCheck {
     this.#keys += 1;
     this.#counted.count.keys += 1;
     if (parser.expireAtMs !== undefined) this.#counted.count.expires += 1;
-    this.#types.add(type);
+    this.#types[type] = 1;
     if (moduleType !== undefined && this.#moduleTypes.size < 100) this.#moduleTypes.add(moduleType);
     if (valueBytes > this.#largest.bytes) this.#largest = { bytes: valueBytes, offset: parser.itemOffset };
     this.#visit?.(parser);

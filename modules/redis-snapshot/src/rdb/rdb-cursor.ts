@@ -7,6 +7,8 @@ export const MORE = -1;
 const FORM = -2;
 const FORM_LZF = 3;
 const LARGEST = Number.MAX_SAFE_INTEGER;
+/** So much of a piece is put behind what was left of the one before: it is the end of one entry, most often. */
+const SEAM_BYTES = 4096;
 
 /** A place in a stream of bytes that come in pieces. What is read has to lie in one piece; what is passed over does not. */
 export class RdbCursor {
@@ -14,8 +16,15 @@ export class RdbCursor {
   pos = 0;
   /** Offset in the file of the first byte of `bytes`. */
   base: number;
+  /** In `bytes`, where reading went on when they came. */
+  start = 0;
   /** Bytes still to be passed over, that have not come yet. */
   owed = 0;
+  /** Of a packed string whose header was read. */
+  #packed = 0;
+  #unpacked = 0;
+  /** The piece of which `bytes` have the beginning only. */
+  #behind: Buffer | undefined;
 
   constructor(offset: number) {
     this.base = offset;
@@ -29,15 +38,44 @@ export class RdbCursor {
     return this.bytes.length - this.pos;
   }
 
+  /** All that there is and was not read yet. */
+  get unread(): number {
+    return this.left + (this.#behind === undefined ? 0 : this.#behind.length - SEAM_BYTES);
+  }
+
+  /** Whether there is more of the present piece for `goOn`. */
+  get isSeam(): boolean {
+    return this.#behind !== undefined;
+  }
+
   /** Adds a piece behind what has not been read yet. */
   feed(piece: Buffer): void {
-    const rest = this.left;
+    const rest = this.bytes.subarray(this.pos);
     this.base += this.pos;
-    this.bytes = rest === 0 ? piece : Buffer.concat([this.bytes.subarray(this.pos), piece]);
-    this.pos = 0;
-    const owed = this.owed;
-    this.owed = 0;
-    this.pass(owed);
+    const isLong = rest.length > 0 && piece.length > SEAM_BYTES;
+    this.#behind = isLong ? piece : undefined;
+    if (rest.length === 0) this.bytes = piece;
+    else this.bytes = Buffer.concat([rest, isLong ? piece.subarray(0, SEAM_BYTES) : piece]);
+    this.#begin(0);
+  }
+
+  /** Goes over to the piece of which there was the beginning only. */
+  goOn(): void {
+    const piece = this.#behind;
+    if (piece === undefined) return;
+    const { left } = this;
+    if (left > SEAM_BYTES) {
+      // A key, most likely, that begins in the piece before and is longer than that.
+      this.base += this.pos;
+      this.bytes = Buffer.concat([this.bytes.subarray(this.pos), piece.subarray(SEAM_BYTES)]);
+      this.#begin(0);
+    } else {
+      const from = SEAM_BYTES - left;
+      this.base += this.pos - from;
+      this.bytes = piece;
+      this.#begin(from);
+    }
+    this.#behind = undefined;
   }
 
   pass(count: number): void {
@@ -106,20 +144,19 @@ export class RdbCursor {
   passString(): boolean {
     const start = this.pos;
     const value = this.header();
-    if (value === MORE) return false;
-    if (value > LARGEST) throw new RdbFailure(this.base + start, 'a string is longer than any file');
     if (value >= 0) {
+      if (value > LARGEST) throw new RdbFailure(this.base + start, 'a string is longer than any file');
       this.pass(value);
       return true;
     }
+    if (value === MORE) return false;
     const form = FORM - value;
     if (form < FORM_LZF) {
       this.pass(1 << form);
       return true;
     }
-    const packed = this.#lzfSizes(form, start);
-    if (packed === undefined) return false;
-    this.pass(packed.packed);
+    if (!this.#lzfHeader(form, start)) return false;
+    this.pass(this.#packed);
     return true;
   }
 
@@ -150,30 +187,42 @@ export class RdbCursor {
       if (this.#take(size, start) === undefined) return undefined;
       return Buffer.from(String(this.bytes.readIntLE(this.pos - size, size)));
     }
-    const sizes = this.#lzfSizes(form, start);
-    if (sizes === undefined) return undefined;
-    this.#limit(sizes.packed, most, start);
-    this.#limit(sizes.unpacked, most, start);
-    const packed = this.#take(sizes.packed, start);
+    if (!this.#lzfHeader(form, start)) return undefined;
+    this.#limit(this.#packed, most, start);
+    this.#limit(this.#unpacked, most, start);
+    const packed = this.#take(this.#packed, start);
     if (packed === undefined) return undefined;
-    const unpacked = unpackLzf(packed, sizes.unpacked);
+    const unpacked = unpackLzf(packed, this.#unpacked);
     if (unpacked === undefined) throw new RdbFailure(this.base + start, 'a packed string does not unpack');
     return unpacked;
   }
 
-  #lzfSizes(form: number, start: number): { packed: number; unpacked: number } | undefined {
+  /** Reads both sizes of a packed string; false when they are not all there yet. */
+  #lzfHeader(form: number, start: number): boolean {
     if (form !== FORM_LZF)
       throw new RdbFailure(this.base + start, `a string has the form ${form}, which means nothing`);
     const packed = this.count();
     const unpacked = packed === MORE ? MORE : this.count();
-    if (unpacked !== MORE) return { packed, unpacked };
-    this.pos = start;
-    return undefined;
+    if (unpacked === MORE) {
+      this.pos = start;
+      return false;
+    }
+    this.#packed = packed;
+    this.#unpacked = unpacked;
+    return true;
   }
 
   #limit(size: number, most: number, start: number): void {
     if (size > most)
       throw new RdbFailure(this.base + start, `a name of ${size} bytes is longer than the ${most} supported`);
+  }
+
+  #begin(pos: number): void {
+    this.start = pos;
+    this.pos = pos;
+    const { owed } = this;
+    this.owed = 0;
+    this.pass(owed);
   }
 
   #take(size: number, start: number): Buffer | undefined {

@@ -1,13 +1,14 @@
-import { Crc64 } from '@iotedge-redis/common';
 import { BetweenEntries, END, FIRST_OPCODE } from './between-entries.ts';
 import { EntryKey } from './entry-key.ts';
 import type { ByteSink } from './entry-key.ts';
-import { MODULE_TYPE, STRING, layoutsOf } from './layouts.ts';
+import { EntryValue } from './entry-value.ts';
+import { MODULE_TYPE, ONE_STRING, layoutsOf } from './layouts.ts';
 import type { Family, Step } from './layouts.ts';
 import { moduleTypeName } from './module-type-name.ts';
 import { RdbCursor } from './rdb-cursor.ts';
 import { RdbFailure } from './rdb-failure.ts';
 import { readHead } from './rdb-head.ts';
+import { RdbSum, SUM_BYTES } from './rdb-sum.ts';
 import { ValueWalker } from './value-walker.ts';
 
 /** Where an entry begins, and all that has to be known to begin there. */
@@ -36,11 +37,6 @@ export interface RdbParserOptions {
   readonly passesUnknown?: boolean;
 }
 
-/** The checksum came with this version. */
-const CRC_VERSION = 5;
-const SUM_BYTES = 8;
-const FUNCTION: readonly Step[] = [STRING];
-
 type State =
   'head' | 'opcode' | 'key' | 'value' | 'function' | 'passing' | 'auxValue' | 'unread' | 'sum' | 'end';
 
@@ -57,10 +53,6 @@ export class RdbParser {
   moduleType: string | undefined;
   /** Where the item begins, its expiry included. */
   itemOffset = 0;
-  /** Bytes of the value behind the key. */
-  valueBytes = 0;
-  /** True when the file had a checksum and it was right, once `end` was said. */
-  isVerified = false;
   /** What was met that this module does not know, and where; the rest of the file was passed over unread. */
   unread: string | undefined;
 
@@ -70,15 +62,11 @@ export class RdbParser {
   readonly #walker = new ValueWalker();
   readonly #keepsValues: boolean;
   readonly #passesUnknown: boolean;
-  readonly #crc: Crc64 | undefined;
+  readonly #value: EntryValue;
+  readonly #sum: RdbSum;
   #layouts = layoutsOf('redis');
-  #crcPos = 0;
   #state: State = 'head';
   #isInItem = false;
-  #valueStart = 0;
-  /** What of the present value lies in pieces before the present one. */
-  #pieces: Buffer[] = [];
-  #valuePos = 0;
 
   constructor(options: RdbParserOptions) {
     const { from } = options;
@@ -87,8 +75,9 @@ export class RdbParser {
     this.#cursor = new RdbCursor(from?.offset ?? 0);
     this.#between = new BetweenEntries(this.#cursor);
     this.#key = new EntryKey(this.#cursor);
-    if (from === undefined) this.#crc = Crc64.redis();
-    else {
+    this.#value = new EntryValue(this.#cursor);
+    this.#sum = new RdbSum(this.#cursor, from === undefined);
+    if (from !== undefined) {
       this.family = from.family;
       this.version = from.version;
       this.#layouts = layoutsOf(from.family);
@@ -100,6 +89,16 @@ export class RdbParser {
   /** Where the parser stands. */
   get offset(): number {
     return this.#cursor.offset;
+  }
+
+  /** True when the file had a checksum and it was right, once `end` was said. */
+  get isVerified(): boolean {
+    return this.#sum.isVerified;
+  }
+
+  /** Bytes of the value behind the key. */
+  get valueBytes(): number {
+    return this.#value.bytes;
   }
 
   /** Number of the database that the key belongs to. */
@@ -143,24 +142,15 @@ export class RdbParser {
 
   /** The next piece of the file; what lies in the one before is not looked at any more. */
   push(piece: Buffer): void {
-    const cursor = this.#cursor;
-    const state = this.#state;
-    this.#sum();
-    if (state === 'value') this.#key.hold();
-    if (this.#keepsValues && (state === 'value' || state === 'function')) {
-      // A few bytes of a header may be left unread; they come again with the next piece.
-      if (cursor.pos > this.#valuePos)
-        this.#pieces.push(Buffer.from(cursor.bytes.subarray(this.#valuePos, cursor.pos)));
-      this.#valuePos = 0;
-    }
-    cursor.feed(piece);
-    this.#crcPos = 0;
+    this.#leave();
+    this.#cursor.feed(piece);
+    this.#arrive();
   }
 
   next(): RdbItem {
     for (;;) {
       const item = this.#advance();
-      if (item !== undefined) return item;
+      if (item !== undefined && (item !== 'more' || !this.#goOn())) return item;
     }
   }
 
@@ -175,15 +165,12 @@ export class RdbParser {
 
   /** The value as it lies in the file, without the type byte, in one or several pieces. Needs `keepsValues`. */
   payload(): readonly Buffer[] {
-    const { bytes, pos } = this.#cursor;
-    const last = bytes.subarray(this.#valuePos, pos);
-    return this.#pieces.length === 0 ? [last] : [...this.#pieces, last];
+    return this.#value.payload();
   }
 
   /** Appends the same to what somebody else writes. */
   copyValue(to: ByteSink): void {
-    for (const piece of this.#pieces) to.append(piece);
-    to.append(this.#cursor.bytes, this.#valuePos, this.#cursor.pos);
+    this.#value.copy(to);
   }
 
   copyKey(to: ByteSink): void {
@@ -193,7 +180,28 @@ export class RdbParser {
   /** Forgets what was said of the item before; to be called once the item is done with. */
   clear(): void {
     this.#between.clear();
-    if (this.#pieces.length > 0) this.#pieces = [];
+    this.#value.clear();
+  }
+
+  /** The bytes that the cursor has go, all but those that were not read yet. */
+  #leave(): void {
+    const state = this.#state;
+    if (state !== 'end') this.#sum.take();
+    if (state === 'value') this.#key.hold();
+    if (this.#keepsValues && (state === 'value' || state === 'function')) this.#value.hold();
+  }
+
+  #arrive(): void {
+    this.#sum.goOn();
+    this.#value.goOn();
+  }
+
+  #goOn(): boolean {
+    if (!this.#cursor.isSeam) return false;
+    this.#leave();
+    this.#cursor.goOn();
+    this.#arrive();
+    return true;
   }
 
   #advance(): RdbItem | undefined {
@@ -206,7 +214,7 @@ export class RdbParser {
         return this.#entry();
       case 'value':
       case 'function':
-        return this.#value(this.#state === 'value' ? 'key' : 'function');
+        return this.#walk(this.#state === 'value' ? 'key' : 'function');
       case 'passing':
         if (!this.#walker.walk(this.#cursor)) return 'more';
         this.#state = 'opcode';
@@ -220,7 +228,7 @@ export class RdbParser {
       case 'sum':
         return this.#checksum();
       case 'end':
-        if (this.#cursor.left > 0)
+        if (this.#cursor.unread > 0)
           throw new RdbFailure(this.#cursor.offset, 'there are bytes behind the end of the file');
         return 'end';
     }
@@ -257,7 +265,7 @@ export class RdbParser {
         return undefined;
       case 'function':
         this.#isInItem = true;
-        this.#beginValue('function', FUNCTION);
+        this.#beginValue('function', ONE_STRING);
         return undefined;
       case 'metadata':
         this.#unknown('a key has metadata of modules');
@@ -296,20 +304,18 @@ export class RdbParser {
       this.moduleType = name;
     }
     this.#beginValue('value', this.#layouts[this.type] ?? []);
-    return this.#value('key');
+    return this.#walk('key');
   }
 
   #beginValue(state: 'value' | 'function', steps: readonly Step[]): void {
-    this.#walker.begin(steps);
+    this.#value.begin();
+    this.#walker.begin(steps === ONE_STRING && this.#cursor.passString() ? [] : steps);
     this.#state = state;
-    this.#valuePos = this.#cursor.pos;
-    this.#valueStart = this.#cursor.offset;
   }
 
-  #value(item: 'key' | 'function'): RdbItem {
-    const cursor = this.#cursor;
-    if (!this.#walker.walk(cursor)) return 'more';
-    this.valueBytes = cursor.offset - this.#valueStart;
+  #walk(item: 'key' | 'function'): RdbItem {
+    if (!this.#walker.walk(this.#cursor)) return 'more';
+    this.#value.end();
     this.#state = 'opcode';
     this.#isInItem = false;
     return item;
@@ -342,29 +348,8 @@ export class RdbParser {
   }
 
   #checksum(): RdbItem | undefined {
-    const cursor = this.#cursor;
-    if (this.version < CRC_VERSION) {
-      this.#state = 'end';
-      return undefined;
-    }
-    if (cursor.left < SUM_BYTES) return 'more';
-    this.#sum();
-    const stated = cursor.bytes.subarray(cursor.pos, cursor.pos + SUM_BYTES);
-    // Zero says that the writer was told not to make one (rdbchecksum no).
-    const isStated = stated.some((byte) => byte !== 0);
-    if (this.#crc !== undefined && isStated && !this.#crc.digest().equals(stated))
-      throw new RdbFailure(cursor.offset, 'the checksum of the file is wrong; it was damaged or cut');
-    this.isVerified = this.#crc !== undefined && isStated;
-    cursor.pass(SUM_BYTES);
-    this.#crcPos = cursor.pos;
+    if (!this.#sum.check(this.version)) return 'more';
     this.#state = 'end';
     return undefined;
-  }
-
-  /** The checksum goes up to where the parser stands. */
-  #sum(): void {
-    const { bytes, pos } = this.#cursor;
-    if (this.#state !== 'end') this.#crc?.update(bytes, this.#crcPos, pos);
-    this.#crcPos = pos;
   }
 }

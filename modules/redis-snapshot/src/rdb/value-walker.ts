@@ -24,7 +24,7 @@ export class ValueWalker {
 
   begin(steps: readonly Step[]): void {
     this.#depth = 0;
-    this.#push(steps, 1);
+    if (steps.length > 0) this.#push(steps, 1);
   }
 
   /** True when the value ends where the cursor is; false when more bytes are needed. */
