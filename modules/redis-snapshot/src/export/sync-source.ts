@@ -25,7 +25,8 @@ export interface Transfer {
 }
 
 const DECIDED_MS = 1000;
-const PIECE_BYTES = 256 * 1024;
+/** The server sends its file in pieces of 16 KiB. */
+const EVERY_MS = 5;
 const ignore = (): void => undefined;
 
 /** Asks for the file as a replica does that wants nothing but the file. */
@@ -63,7 +64,7 @@ async function begin(link: ServerLink, signal: AbortSignal): Promise<Transfer> {
   const framing = new TransferFraming();
   const doing = `receiving the snapshot from ${link.name}`;
   const pull = async (): Promise<readonly Buffer[]> => {
-    const chunk = await link.read(framing.framing === undefined ? {} : { wantedBytes: PIECE_BYTES });
+    const chunk = await link.read(framing.framing === undefined ? {} : { everyMs: EVERY_MS });
     if (signal.aborted) throw new SuiteError('STOPPED', `${doing}: stopped`);
     if (chunk === undefined) throw broken(doing);
     try {

@@ -2,15 +2,9 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import {
-  SuiteError,
-  classifyRedisError,
-  deadline,
-  formatPlace,
-  readTlsFiles,
-  sleep,
-} from '@iotedge-redis/common';
+import { SuiteError, classifyRedisError, deadline, formatPlace, readTlsFiles } from '@iotedge-redis/common';
 import type { RedisPlace, RedisTarget } from '@iotedge-redis/common';
+import { SocketIntake } from './socket-intake.ts';
 
 /** What a server answered: text and bulk strings as bytes, numbers, arrays of these, null. */
 export type Reply = Buffer | number | null | readonly Reply[];
@@ -26,13 +20,10 @@ export interface LinkOptions {
   readonly signal: AbortSignal;
 }
 
-/** What is buffered by the socket before the peer is held back. */
-const READ_AHEAD_BYTES = 1024 * 1024;
+const MAX_LINE_BYTES = 1024 * 1024;
 /** The server sends a line break every 10 s at least while it has nothing to say. */
 const SILENCE_MS = 60_000;
 const MAX_REPLY_DEPTH = 8;
-/** How long `read` waits for more. */
-const GATHER_MS = 5;
 
 /** A bare connection to one Redis server, for what no client library does: acting as a replica. */
 export class ServerLink {
@@ -40,30 +31,17 @@ export class ServerLink {
   readonly name: string;
   readonly #options: LinkOptions;
   readonly #socket: Socket;
-  #failure: Error | undefined;
-  #hasEnded = false;
-  #wake: () => void = () => undefined;
+  readonly #intake: SocketIntake;
   #rest: Buffer = Buffer.alloc(0);
 
-  private constructor(options: LinkOptions, socket: Socket) {
+  private constructor(options: LinkOptions, { socket, intake }: Opened) {
     this.#options = options;
     this.name = formatPlace(options.place);
     this.#socket = socket;
-    const wake = (): void => this.#wake();
+    this.#intake = intake;
     const stop = (): void =>
       void socket.destroy(new SuiteError('STOPPED', `talking to ${this.name}: stopped`));
-    socket
-      .on('readable', wake)
-      .on('end', () => {
-        this.#hasEnded = true;
-        wake();
-      })
-      .on('error', (error) => (this.#failure ??= error))
-      .on('close', () => {
-        this.#hasEnded = true;
-        options.signal.removeEventListener('abort', stop);
-        wake();
-      });
+    socket.on('close', () => options.signal.removeEventListener('abort', stop));
     if (options.signal.aborted) stop();
     else options.signal.addEventListener('abort', stop, { once: true });
   }
@@ -72,7 +50,7 @@ export class ServerLink {
   static async open(options: LinkOptions): Promise<ServerLink> {
     const { place, target, signal } = options;
     const name = formatPlace(place);
-    const socket = await deadline(
+    const connection = await deadline(
       opened(place, target),
       target.connectTimeoutMs,
       signal,
@@ -80,7 +58,7 @@ export class ServerLink {
     ).catch((error: unknown) => {
       throw classifyRedisError(error, `connecting to ${name}`);
     });
-    const link = new ServerLink(options, socket);
+    const link = new ServerLink(options, connection);
     try {
       const { username, password } = target;
       if (password !== undefined)
@@ -125,17 +103,17 @@ export class ServerLink {
   }
 
   /**
-   * Whatever came in, at least one byte; undefined when the server closed the connection. Waits a moment for more where that is less than
-   * `wantedBytes`: a server sends its file in small pieces, each of which costs as much as a large one.
+   * Whatever came in, at least one byte; undefined when the server closed the connection. With `everyMs` what comes in small pieces is
+   * taken together, that far apart.
    */
-  async read({ silenceMs = SILENCE_MS, wantedBytes = 0 } = {}): Promise<Buffer | undefined> {
+  async read({ silenceMs = SILENCE_MS, everyMs = 0 } = {}): Promise<Buffer | undefined> {
     if (this.#rest.length > 0) {
       const rest = this.#rest;
       this.#rest = Buffer.alloc(0);
       return rest;
     }
     try {
-      return await this.#chunk(silenceMs, wantedBytes);
+      return await this.#chunk(silenceMs, everyMs);
     } catch (error) {
       throw classifyRedisError(error, `receiving from ${this.name}`);
     }
@@ -145,20 +123,12 @@ export class ServerLink {
     this.#socket.destroy();
   }
 
-  async #chunk(silenceMs: number, wantedBytes = 0): Promise<Buffer | undefined> {
-    for (;;) {
-      if (this.#failure !== undefined) throw this.#failure;
-      const { readableLength } = this.#socket;
-      if (readableLength > 0 && readableLength < wantedBytes && !this.#hasEnded) await sleep(GATHER_MS);
-      const chunk: unknown = this.#socket.read();
-      if (Buffer.isBuffer(chunk)) return chunk;
-      if (this.#hasEnded) return undefined;
-      const arrived = new Promise<void>((resolve) => (this.#wake = resolve));
-      await deadline(arrived, silenceMs, undefined, () => {
-        this.close();
-        return new SuiteError('REDIS_TIMEOUT', `nothing came for ${silenceMs} ms`, { retryable: true });
-      });
-    }
+  async #chunk(silenceMs: number, everyMs = 0): Promise<Buffer | undefined> {
+    const late = (): Error => {
+      this.close();
+      return new SuiteError('REDIS_TIMEOUT', `nothing came for ${silenceMs} ms`, { retryable: true });
+    };
+    return this.#intake.next({ silenceMs, everyMs, late });
   }
 
   async #more(timeoutMs: number): Promise<Buffer> {
@@ -177,7 +147,7 @@ export class ServerLink {
         return line;
       }
       from = this.#rest.length;
-      if (from > READ_AHEAD_BYTES) throw foreign();
+      if (from > MAX_LINE_BYTES) throw foreign();
       this.#rest = Buffer.concat([this.#rest, await this.#more(timeoutMs)]);
     }
   }
@@ -228,17 +198,24 @@ export class ServerLink {
   }
 }
 
-function opened(place: RedisPlace, target: LinkTarget): Promise<Socket> {
+interface Opened {
+  readonly socket: Socket;
+  readonly intake: SocketIntake;
+}
+
+function opened(place: RedisPlace, target: LinkTarget): Promise<Opened> {
   return new Promise((resolve, reject) => {
-    const options = { host: place.host, port: place.port, highWaterMark: READ_AHEAD_BYTES };
     const tls = target.tls === undefined ? undefined : readTlsFiles('REDIS', target.tls);
+    const intake = new SocketIntake({ isTls: tls !== undefined });
+    const options = { host: place.host, port: place.port, onread: intake.onread };
     const servername = isIP(place.host) === 0 ? { servername: place.host } : {};
     const socket = tls === undefined ? connect(options) : connectTls({ ...options, ...servername, ...tls });
+    intake.attach(socket);
     socket.setNoDelay(true);
     socket.once('error', reject);
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
       socket.removeListener('error', reject);
-      resolve(socket);
+      resolve({ socket, intake });
     });
   });
 }
