@@ -13,7 +13,7 @@ export interface BlockOptions {
   readonly isGzip: boolean;
   readonly name: string;
   readonly signal: AbortSignal;
-  /** True for a caller that is done with a block when it asks for the next one: its memory is used again. */
+  /** True for a caller that is done with a block when it asks for the next but one: its memory is used again. */
   readonly isTransient?: boolean;
   /** How many ranges are under way while the caller is at work on one; 1 by default. */
   readonly ahead?: number;
@@ -32,14 +32,15 @@ export function readBlocks(options: BlockOptions): AsyncGenerator<Buffer> {
 async function* ranges(options: BlockOptions, from: number): AsyncGenerator<Buffer> {
   const { facts, fetch, name, isTransient, ahead = 1 } = options;
   const md5 = from === 0 && facts.contentMd5 !== undefined ? createHash('md5') : undefined;
-  let spare: Buffer | undefined;
+  /** What the caller was given: the newest one last, of which it may still hold an end while it takes the next. */
+  const given: Buffer[] = [];
   let offset = from;
   const underWay: Promise<Buffer>[] = [];
   const begin = (): void => {
     const length = Math.min(RANGE_BYTES, facts.length - offset);
     if (length <= 0) return;
+    const spare = given.length > 1 ? given.shift() : undefined;
     const block = fetch(createRange(facts.etag, offset, length, spare));
-    spare = undefined;
     // Whoever awaits it hears of the failure; until then it must not count as unhandled.
     block.catch(() => undefined);
     underWay.push(block);
@@ -51,7 +52,7 @@ async function* ranges(options: BlockOptions, from: number): AsyncGenerator<Buff
     begin();
     md5?.update(block);
     yield block;
-    if (isTransient === true) spare = block;
+    if (isTransient === true) given.push(block);
   }
   if (md5 !== undefined && facts.contentMd5 !== undefined && !md5.digest().equals(facts.contentMd5)) {
     throw new SuiteError(

@@ -2,6 +2,7 @@ import { crc64, systemClock } from '@iotedge-redis/common';
 import { BlobError } from '@iotedge-redis/common/blob';
 import type { BlobContainer, Patience } from '@iotedge-redis/common/blob';
 import { blockId } from '../storage/block-id.ts';
+import { BlockMemory } from './block-memory.ts';
 
 export interface BlockUploadOptions {
   readonly container: BlobContainer;
@@ -35,6 +36,8 @@ export function blockBytes(index: number): number {
 
 /** Stages the blocks of one blob, a few at a time. Blocks that an earlier start has staged are known again by id and length. */
 export class BlockUpload {
+  /** What was lent there comes back by itself when the service has the block. */
+  readonly memory = new BlockMemory();
   readonly #options: BlockUploadOptions;
   readonly #ids: string[] = [];
   readonly #underWay = new Set<Promise<void>>();
@@ -77,6 +80,7 @@ export class BlockUpload {
     const { patience, onUploaded } = this.#options;
     const known = await this.#known;
     if (known.get(id) !== bytes.length) await patience.until(() => this.#attempt({ id, bytes, crc }));
+    this.memory.giveBack(bytes);
     onUploaded(bytes.length);
   }
 

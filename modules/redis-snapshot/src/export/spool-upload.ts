@@ -12,7 +12,7 @@ export async function uploadSpool(spool: SpoolFile, options: BlockUploadOptions)
   const upload = new BlockUpload(options);
   let offset = 0;
   for (let index = 0; ; index += 1) {
-    const block = await spool.read(offset, blockBytes(index));
+    const block = await spool.read(offset, blockBytes(index), (bytes) => upload.memory.lend(bytes));
     if (block === undefined) return upload.finish();
     offset += block.length;
     await upload.add(block);

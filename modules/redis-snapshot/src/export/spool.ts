@@ -14,8 +14,9 @@ const WRITE_BYTES = 1024 * 1024;
 export class SpoolFile {
   readonly path: string;
   readonly #file: FileHandle;
-  #gathered: Buffer[] = [];
-  #gatheredBytes = 0;
+  /** What is to be written next; made when something comes. */
+  #memory: Buffer | undefined;
+  #gathered = 0;
   #written: number;
   #facts: SpooledFacts | undefined;
   #isWritten: boolean;
@@ -62,12 +63,17 @@ export class SpoolFile {
     return this.#facts;
   }
 
+  /** The memory of the pieces is the caller's again once this resolves. */
   async write(pieces: readonly Buffer[]): Promise<void> {
+    this.#memory ??= Buffer.allocUnsafeSlow(WRITE_BYTES);
     for (const piece of pieces) {
-      this.#gathered.push(piece);
-      this.#gatheredBytes += piece.length;
+      for (let at = 0; at < piece.length;) {
+        const copied = piece.copy(this.#memory, this.#gathered, at);
+        at += copied;
+        this.#gathered += copied;
+        if (this.#gathered === WRITE_BYTES) await this.#flush();
+      }
     }
-    if (this.#gatheredBytes >= WRITE_BYTES) await this.#flush();
   }
 
   /** Nothing more will come: the reader gets what is left. */
@@ -92,15 +98,18 @@ export class SpoolFile {
     this.#tell();
   }
 
-  /** Up to so many bytes from there, as soon as they are all written or nothing follows; undefined at the file's end. */
-  async read(offset: number, bytes: number): Promise<Buffer | undefined> {
+  /**
+   * Up to so many bytes from there, as soon as they are all written or nothing follows, in memory of the caller's; undefined at the
+   * file's end.
+   */
+  async read(offset: number, bytes: number, memory: (bytes: number) => Buffer): Promise<Buffer | undefined> {
     while (this.#written < offset + bytes && !this.#isWritten) {
       if (this.#failure !== undefined) throw this.#failure;
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     const length = Math.min(bytes, this.#written - offset);
     if (length <= 0) return undefined;
-    const buffer = Buffer.allocUnsafeSlow(length);
+    const buffer = memory(length);
     for (let have = 0; have < length;) {
       const { bytesRead } = await this.#file.read(buffer, have, length - have, offset + have);
       if (bytesRead === 0)
@@ -115,15 +124,13 @@ export class SpoolFile {
   }
 
   async #flush(): Promise<void> {
-    const gathered = this.#gathered;
-    this.#gathered = [];
-    this.#gatheredBytes = 0;
-    if (gathered.length === 0) return;
+    const bytes = this.#gathered;
+    this.#gathered = 0;
+    if (this.#memory === undefined || bytes === 0) return;
     try {
-      const { bytesWritten } = await this.#file.writev(gathered);
-      const wanted = gathered.reduce((sum, { length }) => sum + length, 0);
+      const { bytesWritten } = await this.#file.write(this.#memory, 0, bytes);
       // A full volume may take a part only, without an error.
-      if (bytesWritten < wanted) throw new Error('the volume is full');
+      if (bytesWritten < bytes) throw new Error('the volume is full');
       this.#written += bytesWritten;
     } catch (cause) {
       throw new SuiteError(

@@ -15,7 +15,11 @@ const RESERVE_BYTES = 20 * DRIP_BYTES;
 export class StreamedUpload {
   readonly #options: BlockUploadOptions;
   readonly #upload: BlockUpload;
-  #pieces: Buffer[] = [];
+  /** Blocks that wait for the upload, and the one that is being filled. */
+  readonly #full: Buffer[] = [];
+  #block: Buffer | undefined;
+  #filled = 0;
+  /** Of all these together. */
   #bytes = 0;
   #blocks = 0;
   #dripped = 0;
@@ -27,12 +31,9 @@ export class StreamedUpload {
     this.#upload = new BlockUpload(options);
   }
 
-  /** Resolves when more may come. */
+  /** Resolves when more may come; the memory of the pieces is the caller's again then. */
   async write(pieces: readonly Buffer[]): Promise<void> {
-    for (const piece of pieces) {
-      this.#pieces.push(piece);
-      this.#bytes += piece.length;
-    }
+    for (const piece of pieces) this.#fill(piece);
     this.#begin();
     while (this.#busy !== undefined && this.#bytes >= blockBytes(this.#blocks)) {
       const limit = blockBytes(this.#blocks) + this.#dripped;
@@ -65,15 +66,26 @@ export class StreamedUpload {
     }
   }
 
+  #fill(piece: Buffer): void {
+    for (let at = 0; at < piece.length;) {
+      this.#block ??= this.#upload.memory.lend(blockBytes(this.#blocks + this.#full.length));
+      const copied = piece.copy(this.#block, this.#filled, at);
+      at += copied;
+      this.#filled += copied;
+      this.#bytes += copied;
+      if (this.#filled < this.#block.length) continue;
+      this.#full.push(this.#block);
+      this.#block = undefined;
+      this.#filled = 0;
+    }
+  }
+
   /** Hands a block on when there is one and the upload has room. */
   #begin(isLast = false): void {
-    const size = blockBytes(this.#blocks);
-    if (this.#busy !== undefined || (this.#bytes < size && !isLast)) return;
-    const all = Buffer.concat(this.#pieces, this.#bytes);
-    const block = all.subarray(0, size);
-    const rest = all.subarray(size);
-    this.#pieces = rest.length === 0 ? [] : [rest];
-    this.#bytes = rest.length;
+    if (this.#busy !== undefined) return;
+    const block = this.#full.shift() ?? (isLast ? this.#block?.subarray(0, this.#filled) : undefined);
+    if (block === undefined) return;
+    this.#bytes -= block.length;
     this.#blocks += 1;
     this.#dripped = 0;
     this.#busy = this.#upload.add(block).then(

@@ -47,6 +47,7 @@ export async function createBlobInput(
         offset,
         isGzip,
         name,
+        isTransient: true,
         ahead: RANGES_AHEAD,
         signal: until,
         fetch: (task) => by.until(() => source.fill(task, until)),
