@@ -338,6 +338,106 @@ test('SN-2 a file with an unknown type is refused when a byte of it is another o
   assert.throws(() => checkUnread(bare, 9), /has no checksum \(rdbchecksum no\)/);
 });
 
+/** Of a single string or of parts, with lengths in each of their forms, and some that are left to a slower reader. */
+const lengthOf = (size: number): Buffer => (size < 64 ? bytes(size) : bytes(0x40 | (size >> 8), size & 0xff));
+const size = fc.integer({ min: 0, max: 400 });
+const string = fc.oneof(
+  { weight: 40, arbitrary: fc.string({ unit: 'binary-ascii', maxLength: 63 }).map(text) },
+  {
+    weight: 20,
+    arbitrary: fc
+      .integer({ min: 0, max: 2 })
+      .map((form) => Buffer.concat([bytes(0xc0 | form), Buffer.alloc(1 << form, 7)])),
+  },
+  { weight: 20, arbitrary: size.map((plain) => Buffer.concat([lengthOf(plain), Buffer.alloc(plain, 9)])) },
+  {
+    weight: 20,
+    arbitrary: fc
+      .tuple(size, size)
+      .map(([packed, unpacked]) =>
+        Buffer.concat([bytes(0xc3), lengthOf(packed), lengthOf(unpacked), Buffer.alloc(packed, 6)]),
+      ),
+  },
+  { weight: 1, arbitrary: size.map((plain) => sized(plain, 8)) },
+);
+const counted = (part: fc.Arbitrary<Buffer>): fc.Arbitrary<Buffer> =>
+  fc.array(part, { maxLength: 70 }).map((parts) => {
+    const { length } = parts;
+    return Buffer.concat([lengthOf(length), ...parts]);
+  });
+const value = fc.oneof(
+  fc.constantFrom(0, 9, 16, 20).chain((type) => string.map((body) => [type, body] as const)),
+  counted(string).map((body) => [2, body] as const),
+  counted(fc.tuple(string, string).map((pair) => Buffer.concat(pair))).map((body) => [4, body] as const),
+  counted(string.map((member) => Buffer.concat([member, time]))).map((body) => [5, body] as const),
+  counted(string.map((node) => Buffer.concat([bytes(2), node]))).map((body) => [18, body] as const),
+  fc.constantFrom(...BODIES),
+);
+const key = fc.oneof(
+  fc.string({ unit: 'binary-ascii', maxLength: 63 }).map(text),
+  fc.constantFrom('watched:', 'watched:key', 'watched', 'w').map(text),
+  fc.constantFrom(bytes(0xc0, 5), bytes(0xc1, 5, 1), sized(70, 7), bytes(0xc3, 4, 3, 2, 119, 98, 99)),
+);
+const item = fc
+  .tuple(fc.constantFrom(bytes(), bytes(252, ...time), bytes(248, 9)), key, value)
+  .map(([before, name, [type, body]]) => Buffer.concat([before, bytes(type), name, body]));
+
+function factsOf(file: Buffer, sizes: readonly number[]): unknown[] {
+  const seen: unknown[] = [];
+  const visit = (parser: RdbParser): void => {
+    seen.push([parser.key.toString('hex'), parser.itemOffset, parser.offset, parser.db]);
+  };
+  const checked = new RdbCheck({ watched: { prefix: Buffer.from('watched:'), visit } });
+  for (const piece of cut(file, sizes)) checked.push(piece);
+  return [checked.finish(), seen];
+}
+
+test('SN-11 a check counts the same by runs of entries as one by one, and tells of the keys that are watched', () => {
+  const oneByOne = (file: Buffer): unknown[] => {
+    const parser = new RdbParser({ keepsValues: false });
+    const counts = new Map<number, { keys: number; expires: number }>();
+    const seen: unknown[] = [];
+    let largest = { bytes: 0, offset: 0 };
+    parser.push(file);
+    for (let found = parser.next(); found !== 'end'; found = parser.next()) {
+      if (found === 'key') {
+        const count = counts.get(parser.db) ?? { keys: 0, expires: 0 };
+        count.keys += 1;
+        count.expires += parser.expireAtMs === undefined ? 0 : 1;
+        counts.set(parser.db, count);
+        if (parser.valueBytes > largest.bytes)
+          largest = { bytes: parser.valueBytes, offset: parser.itemOffset };
+        if (parser.keyBegins(Buffer.from('watched:')))
+          seen.push([parser.key.toString('hex'), parser.itemOffset, parser.offset, parser.db]);
+      }
+      parser.clear();
+    }
+    return [counts, largest, seen];
+  };
+  fc.assert(
+    fc.property(
+      fc.array(item, { maxLength: 60 }),
+      fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 5 }),
+      (items, sizes) => {
+        const file = fileOf(items);
+        const [whole, seen] = factsOf(file, [file.length]) as [RdbFacts, unknown[]];
+        assert.deepEqual([whole.databases, whole.largest, seen], oneByOne(file));
+        assert.deepEqual(factsOf(file, sizes), [whole, seen]);
+        assert.deepEqual(factsOf(file, [1]), [whole, seen]);
+      },
+    ),
+  );
+});
+
+test('SN-11 a check counts the same wherever two pieces meet', () => {
+  const named = (name: string): Buffer =>
+    Buffer.concat([bytes(252), time, bytes(0), text(name), text('value of some bytes')]);
+  const file = fileOf([named('key'), named('watched:key'), named('another'), named('watched')]);
+  const whole = factsOf(file, [file.length]);
+  for (let first = 1; first < file.length; first += 1)
+    assert.deepEqual(factsOf(file, [first, file.length]), whole, String(first));
+});
+
 test('counts keys and expiries by database, and names the largest value', () => {
   const checked = new RdbCheck();
   checked.push(WHOLE);

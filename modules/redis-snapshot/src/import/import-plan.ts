@@ -3,7 +3,7 @@ import type { Family } from '../rdb/layouts.ts';
 import { RdbCheck } from '../rdb/rdb-check.ts';
 import type { RdbFacts } from '../rdb/rdb-check.ts';
 import type { RdbParser } from '../rdb/rdb-parser.ts';
-import { isModuleEntry, isSuiteEntry } from './own-keys.ts';
+import { SUITE, isModuleEntry } from './own-keys.ts';
 import type { RdbInput } from './rdb-input.ts';
 
 /** Where the keys of the suite lie, so that they can be restored behind all others. */
@@ -44,11 +44,11 @@ export async function inspect(
 ): Promise<ImportPlan> {
   let suite: SuiteKeys | null = null;
   const visit = (parser: RdbParser): void => {
-    if (!isSuiteEntry(parser) || isModuleEntry(parser)) return;
+    if (isModuleEntry(parser)) return;
     const from = suite ?? { keys: 0, from: parser.itemOffset, db: parser.db };
     suite = { ...from, keys: from.keys + 1, until: parser.offset };
   };
-  const check = new RdbCheck({ visit });
+  const check = new RdbCheck({ watched: { prefix: SUITE, visit } });
   let bytes = 0;
   for await (const piece of input.read(0)) {
     if (signal.aborted) throw new SuiteError('STOPPED', 'checking the RDB: stopped');

@@ -1,7 +1,7 @@
 import type { RdbParser } from '../rdb/rdb-parser.ts';
 
 /** Keys that modules of the suite keep for themselves begin with this. */
-const SUITE = Buffer.from('iotedge-redis:');
+export const SUITE = Buffer.from('iotedge-redis:');
 /** Those of this module belong to the site, not to its data. */
 const OURS = Buffer.from('iotedge-redis:redis-snapshot:');
 

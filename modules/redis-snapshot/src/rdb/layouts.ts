@@ -99,8 +99,30 @@ export function layoutsOf(family: Family): readonly (readonly Step[] | undefined
   return family === 'redis' ? REDIS_LAYOUTS : VALKEY_LAYOUTS;
 }
 
+/** A single string, or so many times what `parts` says, behind their number. */
+export interface FlatLayout {
+  readonly isCounted: boolean;
+  readonly parts: readonly number[];
+}
+
+/** The layouts in which nothing is nested, by type byte. */
+export function flatLayoutsOf(family: Family): readonly (FlatLayout | undefined)[] {
+  return family === 'redis' ? REDIS_FLAT : VALKEY_FLAT;
+}
+
+function flat(steps: readonly Step[] | undefined): FlatLayout | undefined {
+  if (steps === ONE_STRING) return { isCounted: false, parts: [STRING] };
+  const [counted] = steps ?? [];
+  if (steps?.length !== 1 || typeof counted !== 'object') return undefined;
+  const parts = counted.filter((step) => typeof step === 'number');
+  const isPlain = parts.every((step) => step !== DECIMAL && step !== MODULE);
+  return isPlain && parts.length === counted.length ? { isCounted: true, parts } : undefined;
+}
+
 const REDIS_LAYOUTS = Array.from({ length: TYPES }, (_, type) => find('redis', type)?.steps);
 const VALKEY_LAYOUTS = Array.from({ length: TYPES }, (_, type) => find('valkey', type)?.steps);
+const REDIS_FLAT = REDIS_LAYOUTS.map(flat);
+const VALKEY_FLAT = VALKEY_LAYOUTS.map(flat);
 
 function find(family: Family, type: number): Layout | undefined {
   return SHARED[type] ?? (family === 'redis' ? REDIS : VALKEY)[type];

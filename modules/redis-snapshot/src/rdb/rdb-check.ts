@@ -1,4 +1,5 @@
-import { TYPES, typeName } from './layouts.ts';
+import { EntryRun } from './entry-run.ts';
+import { typeName } from './layouts.ts';
 import type { Family } from './layouts.ts';
 import { RdbParser } from './rdb-parser.ts';
 
@@ -32,11 +33,14 @@ export interface RdbFacts {
   readonly largest: { readonly bytes: number; readonly offset: number };
 }
 
-/** Told of each key, with the parser standing behind it. */
-export type KeyVisitor = (parser: RdbParser) => void;
+/** Keys that somebody wants to be told of, with the parser standing behind the entry. */
+export interface WatchedKeys {
+  readonly prefix: Buffer;
+  visit(parser: RdbParser): void;
+}
 
 export interface RdbCheckOptions {
-  readonly visit?: KeyVisitor;
+  readonly watched?: WatchedKeys;
   /** Takes a file also when it holds what this module does not know, if its checksum is right. */
   readonly passesUnknown?: boolean;
 }
@@ -45,25 +49,28 @@ export interface RdbCheckOptions {
 export class RdbCheck {
   readonly #parser: RdbParser;
   readonly #databases = new Map<number, { keys: number; expires: number }>();
-  /** 1 for a type that was met: a set costs more for each key. */
-  readonly #types = new Uint8Array(TYPES);
+  readonly #run: EntryRun;
   readonly #moduleTypes = new Set<string>();
-  readonly #visit: KeyVisitor | undefined;
+  readonly #watched: WatchedKeys | undefined;
   #functions = 0;
-  #keys = 0;
+  #count = 0;
   #largest = { bytes: 0, offset: 0 };
   #counted = { db: -1, count: { keys: 0, expires: 0 } };
 
-  constructor({ visit, passesUnknown = false }: RdbCheckOptions = {}) {
+  constructor({ watched, passesUnknown = false }: RdbCheckOptions = {}) {
     this.#parser = new RdbParser({ keepsValues: false, passesUnknown });
-    this.#visit = visit;
+    this.#watched = watched;
+    this.#run = new EntryRun(watched?.prefix);
   }
 
   /** Takes the next piece of the file; what is left of the one before was kept. */
   push(piece: Buffer): void {
     const parser = this.#parser;
     parser.push(piece);
-    for (let item = parser.next(); item !== 'more' && item !== 'end'; item = parser.next()) {
+    for (;;) {
+      this.#keys(parser);
+      const item = parser.next();
+      if (item === 'more' || item === 'end') return;
       if (item === 'function') this.#functions += 1;
       else this.#key(parser);
       parser.clear();
@@ -84,8 +91,8 @@ export class RdbCheck {
       isVerified: parser.isVerified,
       unread: parser.unread,
       databases: this.#databases,
-      keys: this.#keys,
-      types: new Set([...this.#types.keys()].filter((type) => this.#types[type] === 1)),
+      keys: this.#count,
+      types: new Set([...this.#run.types.keys()].filter((type) => this.#run.types[type] === 1)),
       functions: this.#functions,
       moduleTypes: this.#moduleTypes,
       moduleAux: parser.moduleAux,
@@ -93,20 +100,37 @@ export class RdbCheck {
     };
   }
 
+  /** Of the entries from here on, those that can be counted at once. */
+  #keys(parser: RdbParser): void {
+    const run = this.#run;
+    const { offset } = parser;
+    if (!parser.pass(run)) return;
+    this.#add(parser.db, run.keys, run.expires);
+    this.#compare(run.largestBytes, offset + run.largestAt);
+  }
+
   #key(parser: RdbParser): void {
-    const { db, type, valueBytes, moduleType } = parser;
+    const { type, moduleType } = parser;
+    this.#add(parser.db, 1, parser.expireAtMs === undefined ? 0 : 1);
+    this.#compare(parser.valueBytes, parser.itemOffset);
+    this.#run.types[type] = 1;
+    if (moduleType !== undefined && this.#moduleTypes.size < 100) this.#moduleTypes.add(moduleType);
+    if (this.#watched !== undefined && parser.keyBegins(this.#watched.prefix)) this.#watched.visit(parser);
+  }
+
+  #add(db: number, keys: number, expires: number): void {
     if (this.#counted.db !== db) {
       const count = this.#databases.get(db) ?? { keys: 0, expires: 0 };
       this.#databases.set(db, count);
       this.#counted = { db, count };
     }
-    this.#keys += 1;
-    this.#counted.count.keys += 1;
-    if (parser.expireAtMs !== undefined) this.#counted.count.expires += 1;
-    this.#types[type] = 1;
-    if (moduleType !== undefined && this.#moduleTypes.size < 100) this.#moduleTypes.add(moduleType);
-    if (valueBytes > this.#largest.bytes) this.#largest = { bytes: valueBytes, offset: parser.itemOffset };
-    this.#visit?.(parser);
+    this.#count += keys;
+    this.#counted.count.keys += keys;
+    this.#counted.count.expires += expires;
+  }
+
+  #compare(bytes: number, offset: number): void {
+    if (bytes > this.#largest.bytes) this.#largest = { bytes, offset };
   }
 }
 

@@ -1,8 +1,9 @@
 import { BetweenEntries, END, FIRST_OPCODE } from './between-entries.ts';
 import { EntryKey } from './entry-key.ts';
 import type { ByteSink } from './entry-key.ts';
+import type { EntryRun } from './entry-run.ts';
 import { EntryValue } from './entry-value.ts';
-import { MODULE_TYPE, ONE_STRING, layoutsOf } from './layouts.ts';
+import { MODULE_TYPE, ONE_STRING, flatLayoutsOf, layoutsOf } from './layouts.ts';
 import type { Family, Step } from './layouts.ts';
 import { moduleTypeName } from './module-type-name.ts';
 import { RdbCursor } from './rdb-cursor.ts';
@@ -145,6 +146,14 @@ export class RdbParser {
     this.#leave();
     this.#cursor.feed(piece);
     this.#arrive();
+  }
+
+  /** Passes over the entries that `run` counts; false when there is none to begin with. `next` goes on behind them. */
+  pass(run: EntryRun): boolean {
+    if (this.#state !== 'opcode' || this.#isInItem) return false;
+    const cursor = this.#cursor;
+    cursor.pos = run.scan(cursor.bytes, cursor.pos, flatLayoutsOf(this.family));
+    return run.keys > 0;
   }
 
   next(): RdbItem {
