@@ -66,7 +66,7 @@ async function readAll(
   everyMs: number,
 ): Promise<{ readonly sha: string; readonly steps: number }> {
   const hash = createHash('sha256');
-  let before = Buffer.alloc(0);
+  let before: Buffer = Buffer.alloc(0);
   let steps = 0;
   for (;;) {
     const chunk = await intake.next({ ...PACE, everyMs });
