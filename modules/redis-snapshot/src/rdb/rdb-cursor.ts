@@ -52,7 +52,8 @@ export class RdbCursor {
   feed(piece: Buffer): void {
     const rest = this.bytes.subarray(this.pos);
     this.base += this.pos;
-    const isLong = rest.length > 0 && piece.length > SEAM_BYTES;
+    // A long key is put together at once: by way of a seam it would be copied twice.
+    const isLong = rest.length > 0 && rest.length <= SEAM_BYTES && piece.length > SEAM_BYTES;
     this.#behind = isLong ? piece : undefined;
     if (rest.length === 0) this.bytes = piece;
     else this.bytes = Buffer.concat([rest, isLong ? piece.subarray(0, SEAM_BYTES) : piece]);
@@ -65,7 +66,7 @@ export class RdbCursor {
     if (piece === undefined) return;
     const { left } = this;
     if (left > SEAM_BYTES) {
-      // A key, most likely, that begins in the piece before and is longer than that.
+      // A key, most likely, that is longer than the seam.
       this.base += this.pos;
       this.bytes = Buffer.concat([this.bytes.subarray(this.pos), piece.subarray(SEAM_BYTES)]);
       this.#begin(0);
