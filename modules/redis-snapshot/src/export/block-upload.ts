@@ -80,6 +80,7 @@ export class BlockUpload {
     const { patience, onUploaded } = this.#options;
     const known = await this.#known;
     if (known.get(id) !== bytes.length) await patience.until(() => this.#attempt({ id, bytes, crc }));
+    // Should an attempt that was given up still send of it: the service holds what comes against that attempt's CRC64.
     this.memory.giveBack(bytes);
     onUploaded(bytes.length);
   }
