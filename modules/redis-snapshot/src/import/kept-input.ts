@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { SuiteError, errorText } from '@iotedge-redis/common';
 import type { Log } from '@iotedge-redis/common';
 import type { Patience } from '@iotedge-redis/common/blob';
+import { MemoryInTurn } from '../memory-in-turn.ts';
 import { roomOn } from '../storage/volume-room.ts';
 import type { RdbInput } from './rdb-input.ts';
 
@@ -117,13 +118,10 @@ class Draft {
 
 /** The next piece is on its way while the caller is at work on this one. */
 async function* piecesOf(file: FileHandle, offset: number, name: string): AsyncGenerator<Buffer> {
-  // One that the caller has, one that it may still hold an end of, one to be filled.
-  const memory = Array.from({ length: 3 }, () => Buffer.allocUnsafeSlow(PIECE_BYTES));
+  const memory = new MemoryInTurn(PIECE_BYTES);
   const fetch = async (at: number): Promise<Buffer> => {
-    const free = memory.shift() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
-    memory.push(free);
     try {
-      const { buffer, bytesRead } = await file.read(free, 0, PIECE_BYTES, at);
+      const { buffer, bytesRead } = await file.read(memory.next(), 0, PIECE_BYTES, at);
       return buffer.subarray(0, bytesRead);
     } catch (cause) {
       throw new SuiteError('INTERNAL', `reading what was kept of ${name}: ${errorText(cause)}`, { cause });

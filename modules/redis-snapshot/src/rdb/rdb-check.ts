@@ -1,5 +1,4 @@
 import { EntryRun } from './entry-run.ts';
-import { typeName } from './layouts.ts';
 import type { Family } from './layouts.ts';
 import { RdbParser } from './rdb-parser.ts';
 
@@ -132,9 +131,4 @@ export class RdbCheck {
   #compare(bytes: number, offset: number): void {
     if (bytes > this.#largest.bytes) this.#largest = { bytes, offset };
   }
-}
-
-/** Names of the types, for texts, each once. */
-export function typeNames(types: Iterable<number>): string {
-  return [...new Set([...types].map(typeName))].join(', ');
 }

@@ -1,5 +1,6 @@
 import type { OnReadOpts, Socket } from 'node:net';
 import { deadline, sleep } from '@iotedge-redis/common';
+import { MemoryInTurn } from '../memory-in-turn.ts';
 
 export interface IntakePace {
   /** Rejects with `late()` when nothing comes for so long. */
@@ -18,15 +19,14 @@ const STEP_BYTES = 256 * 1024;
 const FIRST_BYTES = 64 * 1024;
 /** What is kept before the peer is held back. */
 const AHEAD_BYTES = 1024 * 1024;
-/** One that the caller has, one that it may still hold an end of, one to be filled. */
-const MEMORIES = 3;
 
 /** What comes in on a socket. To be made before it, since a socket has to be told where its bytes go. */
 export class SocketIntake {
   readonly onread: OnReadOpts;
   readonly #isTls: boolean;
-  /** Filled in turn, where that is so slow that nothing has to be copied. */
-  #memory: Buffer[] = [Buffer.allocUnsafeSlow(FIRST_BYTES)];
+  /** What comes in here is copied, unless it is the first of what is taken in turn. */
+  readonly #first = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  readonly #memory = new MemoryInTurn(STEP_BYTES);
   #socket: Socket | undefined;
   #pieces: Buffer[] = [];
   #bytes = 0;
@@ -42,7 +42,7 @@ export class SocketIntake {
   constructor({ isTls }: { readonly isTls: boolean }) {
     this.#isTls = isTls;
     this.onread = {
-      buffer: () => this.#nextMemory(),
+      buffer: () => (this.#isInTurn ? this.#memory.next() : this.#first),
       callback: (size, buffer) => this.#take(buffer, size),
     };
   }
@@ -80,14 +80,6 @@ export class SocketIntake {
   /** TLS takes small records out of what the network brought, and would give no more than that after each pause. */
   get #isInTurn(): boolean {
     return this.#everyMs > 0 && !this.#isTls;
-  }
-
-  #nextMemory(): Buffer {
-    if (this.#isInTurn && this.#memory.length < MEMORIES)
-      this.#memory = Array.from({ length: MEMORIES }, () => Buffer.allocUnsafeSlow(STEP_BYTES));
-    const next = this.#memory.shift() ?? Buffer.allocUnsafeSlow(STEP_BYTES);
-    this.#memory.push(next);
-    return next;
   }
 
   /** False holds the peer back. */
