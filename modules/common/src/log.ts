@@ -68,7 +68,7 @@ function oneLine(message: string): string {
   return message
     .replaceAll('\r', '\\r')
     .replaceAll('\n', '\\n')
-    .replace(/[\0-\x1f\x7f\u2028\u2029]/g, ' '); // eslint-disable-line no-control-regex
+    .replace(/[\0-\x1f\x7f\u2028\u2029]/g, ' '); // eslint-disable-line no-control-regex -- they are what goes
 }
 
 interface PinoLine {

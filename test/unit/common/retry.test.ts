@@ -77,7 +77,7 @@ test('deadline passes on what comes in time', async () => {
   const late = (): Error => new SuiteError('REDIS_TIMEOUT', 'reading: too late');
   assert.equal(await deadline(Promise.resolve(5), 1000, undefined, late), 5);
   await assert.rejects(deadline(failing(), 1000, undefined, late), /refused/);
-  // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+  // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- libraries reject with texts, too
   await assert.rejects(deadline(Promise.reject('text'), 1000, undefined, late), /^SuiteError: text$/);
 });
 

@@ -19,7 +19,7 @@ function cut(text: string, maxBytes: number): string {
 
 /** edgeHub refuses a patch with a key that holds a control character, `.`, `$`, `#` or a space. */
 function cleanKey(key: string): string {
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- edgeHub refuses control characters in a key
   return cut(key.replace(/[\0-\x1f\x7f.$# ]/g, '_'), MAX_KEY_BYTES) || '_';
 }
 
